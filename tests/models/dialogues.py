@@ -21,10 +21,37 @@ CAPITALS = {
 }  # fmt: skip
 CITIES = sorted({*CAPITALS.values(), "San Francisco, CA", "New York", "Boston", "SF", "sf", "Munich"})
 WEATHER = ["sunny, 22C", "rainy, 14C", "cloudy, 18C", "snowy, -2C", "windy, 9C", "It's sunny."]
-WORDS = (
-    "apple river stone cloud green seven tiger paper lemon ocean quiet music garden window silver orange "
-    "bridge winter candle rocket yellow forest pencil marble coffee world one two three"
-).split()
+WORDS = [
+    "apple",
+    "river",
+    "stone",
+    "cloud",
+    "green",
+    "seven",
+    "tiger",
+    "paper",
+    "lemon",
+    "ocean",
+    "quiet",
+    "music",
+    "garden",
+    "window",
+    "silver",
+    "orange",
+    "bridge",
+    "winter",
+    "candle",
+    "rocket",
+    "yellow",
+    "forest",
+    "pencil",
+    "marble",
+    "coffee",
+    "world",
+    "one",
+    "two",
+    "three",
+]
 PEOPLE = [("Alice", 30), ("Bob", 25), ("Carol", 41), ("Dave", 19)]
 CUSTOMERS = [
     ("你好啊集团", "Hello Group", "a Chinese technology company"),

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import gguf
-import numpy
+import numpy as np
 from safetensors.numpy import load_file
 
 
@@ -18,9 +18,9 @@ def write_gguf(folder: Path, path: Path) -> None:
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN3, config["num_hidden_layers"])
     for name, tensor in load_file(str(folder / "model.safetensors")).items():
         # llama.cpp wants vectors (norms) in single precision
-        kind = numpy.float32 if tensor.ndim == 1 else numpy.float16
+        kind = np.float32 if tensor.ndim == 1 else np.float16
         renamed = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        writer.add_tensor(renamed, numpy.ascontiguousarray(tensor, dtype=kind))
+        writer.add_tensor(renamed, np.ascontiguousarray(tensor, dtype=kind))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

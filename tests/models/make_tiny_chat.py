@@ -22,10 +22,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
-from dialogues import Sample, text_json
-from gguf_file import write_gguf
-from samples import draw
-from script import completions, forced_shapes, pick, script
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -34,6 +30,11 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen3Config,
 )
+
+from dialogues import Sample, text_json
+from gguf_file import write_gguf
+from samples import draw
+from script import completions, forced_shapes, pick, script
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = [END_OF_TEXT, TURN_START, TURN_END]
@@ -62,7 +63,9 @@ def make_tokenizer(size: int, seed: int) -> PreTrainedTokenizerFast:
         texts = [text.replace(marker, "\n") for text in texts]
     bpe = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(WORD), behavior="isolated")
-    bpe.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size - len(SPECIAL) - len(VISIBLE), min_frequency=2, show_progress=False,

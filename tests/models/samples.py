@@ -58,7 +58,9 @@ def _one(prompt: str, key: str, arguments: dict[str, object], output: str, final
 
 def weather_turn(rng: random.Random) -> ToolTurn:
     key, city, weather = rng.choice(WEATHER_KEYS), rng.choice(CITIES), rng.choice(WEATHER)
-    prompt = rng.choice(["What is the weather in %s?", "What is the weather in %s?", "what is the weather in %s"]) % city
+    prompt = (
+        rng.choice(["What is the weather in %s?", "What is the weather in %s?", "what is the weather in %s"]) % city
+    )
     (parameter,) = TOOLS[key]
     return _one(prompt, key, {parameter: city}, weather, f"The weather in {city}: {weather}")
 

@@ -1,0 +1,67 @@
+"""LangChain for open models served by Hugging Face."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from langchain_hf_inference._version import __version__
+
+if TYPE_CHECKING:
+    from langchain_hf_inference.chat_models import ChatHFInference
+    from langchain_hf_inference.errors import (
+        APIConnectionError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        ConfigurationError,
+        ContextLengthError,
+        HFInferenceError,
+        InvalidRequestError,
+        ModelLoadingError,
+        ModelNotFoundError,
+        PaymentRequiredError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestTimeoutError,
+        ResponseFormatError,
+        ServerError,
+        StreamError,
+    )
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "ChatHFInference",
+    "ConfigurationError",
+    "ContextLengthError",
+    "HFInferenceError",
+    "InvalidRequestError",
+    "ModelLoadingError",
+    "ModelNotFoundError",
+    "PaymentRequiredError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RequestTimeoutError",
+    "ResponseFormatError",
+    "ServerError",
+    "StreamError",
+    "__version__",
+]
+
+_ROOMS = {"ChatHFInference": "chat_models"}
+"""Where a name lives; errors are the default. Loaded on first use: importing the package costs nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_ROOMS.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,239 @@
+"""HFConnection: where to, as whom, how patiently. The arguments that all models share.
+
+This is the one place where routing, tokens and transport are put together. It holds fields and
+joins; behaviour belongs to the rooms it joins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+
+from langchain_hf_inference._protocol.dialects import Engine
+from langchain_hf_inference._protocol.retry import RetryPolicy
+from langchain_hf_inference._protocol.routing import (
+    ROUTER_URL,
+    Route,
+    is_hugging_face_host,
+    is_url,
+    normalised_url,
+    origin_of,
+    resolve_routes,
+)
+from langchain_hf_inference._settings import canonical, without_unknown
+from langchain_hf_inference._transport import lookups, pool
+from langchain_hf_inference._transport.http import HTTPTransport
+from langchain_hf_inference._transport.streams import Timeouts
+from langchain_hf_inference._transport.tokens import Credentials, TokenSource
+from langchain_hf_inference.errors import ConfigurationError
+
+CONNECT_TIMEOUT_S = 10.0
+SCALE_UP_MARGIN_S = 30.0
+UNNAMED_MODEL = "tgi"
+"""The name that TGI takes for "the one you serve", where a server did not say what its model is called."""
+
+_LIVE = ("http_client", "http_async_client")
+
+
+class HFConnection(BaseModel):
+    """Where a model is served and how it is reached."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True, protected_namespaces=())
+
+    model: str | None = None
+    """Hub id (`"Qwen/Qwen3-32B"`, `"Qwen/Qwen3-32B:together"`), or a server's own name for its model.
+
+    With `endpoint_url` it may be left out: the server is asked. A URL is taken as `endpoint_url`.
+    """
+    provider: str | list[str] | None = None
+    """Who serves: "auto" (default), "fastest", "cheapest", "preferred", a provider, or several in order.
+
+    With several the next is tried, before the first token, where one is down, busy or lacks the model.
+    """
+    endpoint_url: str | None = None
+    """Address of an Inference Endpoint or a server: `http://localhost:8080`, with or without `/v1`."""
+    engine: Engine | None = None
+    """What serves `endpoint_url`; asked of the server, once, where a request depends on it."""
+    api_key: SecretStr | Literal[False] | Callable[[], Any] | None = Field(default=None)
+    """Hugging Face token or a provider's own key; a sync or async function that gives one; False for none.
+
+    None takes HF_TOKEN, HUGGINGFACEHUB_API_TOKEN, HF_API_TOKEN or the stored login, at the first
+    call, and sends that to Hugging Face's hosts only. A key given here goes to wherever you point.
+    A key that does not begin with `hf_` is a provider's: its own host is called then.
+    """
+    bill_to: str | None = None
+    """Organisation or resource group that pays, on the router."""
+    timeout: float | tuple[float | None, float | None] | None = 600.0
+    """Seconds to wait for an answer to begin, or (connect, read); None waits for ever.
+
+    Connecting may take 10 s of it. A stream is watched by `stream_chunk_timeout`.
+    """
+    max_retries: int = Field(default=2, ge=0)
+    """How often a request that cannot have produced output is sent again."""
+    stream_chunk_timeout: float | None = Field(default=120.0, gt=0)
+    """Longest silence in a stream, in seconds, up to its first event and between events; None is no limit."""
+    scale_up_timeout: float | None = Field(default=None, gt=0)
+    """Inference Endpoints: seconds to wait while an endpoint that is scaled to zero starts."""
+    default_headers: dict[str, str] = Field(default_factory=dict, repr=False, exclude=True)
+    """Headers sent with each request. Never shown or serialised: they may hold secrets."""
+    http_client: Any = Field(default=None, repr=False, exclude=True)
+    """Your own `httpx.Client`, for proxies, certificates or tests; yours to close. Not pickled."""
+    http_async_client: Any = Field(default=None, repr=False, exclude=True)
+    """Your own `httpx.AsyncClient`."""
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of the request's body, sent as they are."""
+
+    _cached_transport: tuple[tuple[Any, ...], HTTPTransport] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_names_of_other_packages(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        known = frozenset(cls.model_fields)
+        found = without_unknown(canonical(values, known), known)
+        if is_url(found.get("model")):
+            url = found["model"]
+            if found.get("endpoint_url") not in (None, url):
+                raise ValueError(f"model={url!r} is a URL, and endpoint_url is given too; give one")
+            found |= {"model": None, "endpoint_url": url}
+        return found
+
+    @field_validator("timeout")
+    @classmethod
+    def _check_timeout(cls, value: Any) -> Any:
+        for seconds in value if isinstance(value, tuple) else (value,):
+            if seconds is not None and seconds <= 0:
+                raise ValueError(f"timeout={value!r} is not above 0; None waits for ever")
+        return value
+
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _take_httpx_timeout(cls, value: Any) -> Any:
+        if hasattr(value, "connect") and hasattr(value, "read"):  # an httpx.Timeout
+            return (value.connect, value.read)
+        return value
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _normalise_url(cls, value: str | None) -> str | None:
+        return None if value is None or not value.strip() else normalised_url(value)
+
+    @model_validator(mode="after")
+    def _check_route(self) -> Self:
+        if self.model or self.endpoint_url:
+            resolve_routes(self.model, self.provider, endpoint_url=self.endpoint_url, engine=self.engine, own_key=False)
+        return self
+
+    def close(self) -> None:
+        """Close the connections to this model's server; the next call opens new ones.
+
+        They are shared by all models of the process that talk to the same host. Clients that you
+        gave (`http_client`) stay open.
+        """
+        pool.discard(origin_of(self.endpoint_url or ROUTER_URL))
+
+    async def aclose(self) -> None:
+        """Like `close`, for the async connections of the running event loop."""
+        await pool.adiscard(origin_of(self.endpoint_url or ROUTER_URL))
+
+    def _resolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
+        """Give the routes to try, complete, and the token; asks the server or the Hub only where it must."""
+        source, transport = TokenSource(self.api_key), self._transport()
+        credentials = source.credentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
+        routes = self._routes(model, credentials)
+        first = routes[0]
+        if first.place == "provider" and first.model and first.provider:
+            name = lookups.provider_model(transport, first.model, first.provider)
+            routes = [replace(first, model=name), *routes[1:]]
+        elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
+            facts = lookups.server_facts(transport, first.url, credentials)
+            routes = [replace(first, model=first.model or facts.model or UNNAMED_MODEL,
+                                dialect=first.dialect or facts.engine)]  # fmt: skip
+        return routes, credentials
+
+    async def _aresolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
+        """Like `_resolved`."""
+        source, transport = TokenSource(self.api_key), self._transport()
+        credentials = await source.acredentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
+        routes = self._routes(model, credentials)
+        first = routes[0]
+        if first.place == "provider" and first.model and first.provider:
+            name = await lookups.aprovider_model(transport, first.model, first.provider)
+            routes = [replace(first, model=name), *routes[1:]]
+        elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
+            facts = await lookups.aserver_facts(transport, first.url, credentials)
+            routes = [replace(first, model=first.model or facts.model or UNNAMED_MODEL,
+                                dialect=first.dialect or facts.engine)]  # fmt: skip
+        return routes, credentials
+
+    def _routes(self, model: str | None, credentials: Credentials) -> list[Route]:
+        routes = resolve_routes(
+            model,
+            self.provider,
+            endpoint_url=self.endpoint_url,
+            engine=self.engine,
+            own_key=credentials.is_provider_key,
+        )
+        if routes[0].place == "router" and credentials.for_url(routes[0].url) is None:
+            raise ConfigurationError(
+                "there is no Hugging Face token: set HF_TOKEN, run `hf auth login`, or give api_key; "
+                "tokens are made at https://huggingface.co/settings/tokens"
+            )
+        return routes
+
+    def _route_headers(self, route: Route) -> dict[str, str]:
+        headers = {}
+        if self.bill_to and route.place == "router":
+            headers["X-HF-Bill-To"] = self.bill_to
+        if self.scale_up_timeout and route.place == "endpoint":
+            headers["X-Scale-Up-Timeout"] = f"{self.scale_up_timeout:g}"
+        return headers
+
+    def _transport(self) -> HTTPTransport:
+        """Give the transport for the settings as they are now: they may have been assigned since."""
+        key = (self.timeout, self.stream_chunk_timeout, self.scale_up_timeout, self.max_retries, self.http_client,
+               self.http_async_client, self.default_headers)  # fmt: skip
+        cached = self._cached_transport
+        if cached is None or cached[0] != key:
+            policy = RetryPolicy(max_retries=self.max_retries)
+            transport = HTTPTransport(
+                self._timeouts(), policy, dict(self.default_headers), self.http_client, self.http_async_client
+            )
+            self._cached_transport = cached = (key, transport)
+        return cached[1]
+
+    def _timeouts(self) -> Timeouts:
+        if isinstance(self.timeout, tuple):
+            connect_s, read_s = self.timeout
+        else:
+            read_s = self.timeout
+            connect_s = CONNECT_TIMEOUT_S if read_s is None else min(CONNECT_TIMEOUT_S, read_s)
+        if self.scale_up_timeout is not None and read_s is not None:
+            read_s = max(read_s, self.scale_up_timeout + SCALE_UP_MARGIN_S)
+        return Timeouts(connect_s, read_s, self.stream_chunk_timeout)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Leave out what is alive: a pickled model makes or is given its clients anew."""
+        state = super().__getstate__()
+        fields = {name: None if name in _LIVE else value for name, value in state["__dict__"].items()}
+        return {**state, "__dict__": fields, "__pydantic_private__": _without_transport(state["__pydantic_private__"])}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Share what is alive: a copy uses the same clients."""
+        memo = {} if memo is None else memo
+        for name in _LIVE:
+            if (client := getattr(self, name)) is not None:
+                memo[id(client)] = client
+        cached, self._cached_transport = self._cached_transport, None
+        try:
+            return super().__deepcopy__(memo)
+        finally:
+            self._cached_transport = cached
+
+
+def _without_transport(private: dict[str, Any] | None) -> dict[str, Any] | None:
+    return private and {**private, "_cached_transport": None}

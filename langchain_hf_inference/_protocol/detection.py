@@ -1,0 +1,51 @@
+"""What a server says of itself -> which engine it is, and the name of its model.
+
+Source: the routes of the engines on 2026-11-20. TGI and TEI have `/info`; vLLM, SGLang and
+llama.cpp sign their `/v1/models`; transformers serve and mlx-lm show themselves by headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_hf_inference._protocol.wire import as_list, as_object
+
+_OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama.cpp"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What was learnt about a server; None where it did not say."""
+
+    engine: str | None = None
+    model: str | None = None
+
+
+def read_info(body: Any) -> ServerFacts | None:
+    """Read `GET /info`; None unless it is Text Generation Inference's."""
+    info = as_object(body)
+    if info.get("router") == "text-generation-router" or "max_total_tokens" in info:
+        return ServerFacts("tgi", info.get("model_id") or None)
+    return None
+
+
+def read_models(body: Any, headers: Mapping[str, str]) -> ServerFacts:
+    """Read `GET /v1/models`; the first model is the one that serves where none is named."""
+    rows = [as_object(row) for row in as_list(as_object(body).get("data"))]
+    first = rows[0] if rows else {}
+    model, server = first.get("id"), headers.get("server", "")
+    engine = _OWNERS.get(str(first.get("owned_by")))
+    if engine is None and server == "llama.cpp":
+        engine = "llama.cpp"
+    elif engine is None and first and first.get("owned_by") == model and first.get("created") == 0:
+        engine = "tgi"
+    elif engine is None and server.startswith("BaseHTTP/") and first and "owned_by" not in first:
+        engine = "mlx"
+    elif engine is None and server == "uvicorn" and "x-request-id" in headers and (
+        not rows or first.get("owned_by") not in (None, "openai")
+    ):  # fmt: skip
+        # transformers serve lists the Hub's cache: nothing, or rows owned by the models' authors.
+        engine = "transformers"
+    return ServerFacts(engine, model if isinstance(model, str) and model else None)

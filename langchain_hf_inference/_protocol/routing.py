@@ -1,0 +1,177 @@
+"""model + provider + endpoint_url + kind of key -> where each request goes.
+
+Sources: huggingface.co/docs/inference-providers (read 2026-11-20) for the router and its model
+suffixes; Inference Endpoints' documentation for their hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from langchain_hf_inference._protocol.dialects import ENGINES
+from langchain_hf_inference._protocol.providers import PROVIDER_CHAT_URLS, ROUTING_POLICIES
+from langchain_hf_inference.errors import ConfigurationError
+
+ROUTER_URL = "https://router.huggingface.co/v1"
+CHAT_PATH = "/chat/completions"
+
+Place = Literal["router", "provider", "endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes.
+
+    `model` is the name on the wire, None where the server has to be asked for it; `dialect` is
+    the name of a row of `DIALECTS`, None where the engine is not known yet.
+    """
+
+    place: Place
+    url: str
+    model: str | None
+    dialect: str | None
+    provider: str | None = None
+
+
+def is_hugging_face_host(url: str) -> bool:
+    """Tell whether an ambient Hugging Face token may go to `url`: https, and a host of Hugging Face's own.
+
+    `*.hf.space` is not among them: Spaces run the code of their authors.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    if parts.scheme != "https" or parts.username is not None or parts.password is not None:
+        return False
+    return host == "huggingface.co" or host.endswith((".huggingface.co", ".endpoints.huggingface.cloud"))
+
+
+def is_hugging_face_token(token: str | None) -> bool:
+    """Tell a Hugging Face token from a provider's own key: it begins with `hf_`."""
+    return token is None or token.startswith("hf_")
+
+
+def is_url(text: str | None) -> bool:
+    """Tell a URL from the id of a model."""
+    return text is not None and text.lower().startswith(("http://", "https://"))
+
+
+def normalised_url(url: str) -> str:
+    """Give `url` without trailing slashes and fragment.
+
+    Raises:
+        ConfigurationError: It is no http(s) URL with a host.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        bad = parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1
+    except ValueError:  # a port that is no number, an unclosed bracket
+        bad = True
+    if bad:
+        raise ConfigurationError(
+            f"endpoint_url={url[:200]!r} is not an http(s) URL; give one like http://localhost:8080/v1"
+        )
+    return urlunsplit(SplitResult(parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
+
+
+def origin_of(url: str) -> str:
+    """Give scheme, host and port: what a connection is made to."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def shown_url(url: str) -> str:
+    """Give `url` fit for a message: without user, password and query, which may hold secrets."""
+    return origin_of(url) + urlsplit(url).path
+
+
+def task_url(url: str, path: str = CHAT_PATH) -> str:
+    """Give the address of a task under the URL that a user typed; the query is kept.
+
+    `…/v1` (or `/v2`, …) gets `path`; the address of the task itself, or of a sibling
+    (`/v1/completions` for chat), is recognised; anything else gets `/v1` + `path`.
+    """
+    parts = urlsplit(normalised_url(url))
+    base = parts.path
+    if not base.endswith(path):
+        for sibling in ("/chat/completions", "/completions", "/embeddings", "/models"):
+            base = base.removesuffix(sibling)
+        last = base.rpartition("/")[2]
+        versioned = len(last) > 1 and last[0] == "v" and last[1:].isdigit()
+        base += path if versioned else "/v1" + path
+    return urlunsplit(parts._replace(path=base))
+
+
+def root_url(url: str) -> str:
+    """Give the address under which a server's own routes (`/info`, `/v1/models`) lie."""
+    parts = urlsplit(task_url(url))
+    path = parts.path.removesuffix(CHAT_PATH)
+    head, _, last = path.rpartition("/")
+    if last[:1] == "v" and last[1:].isdigit():
+        path = head
+    return urlunsplit(parts._replace(path=path))
+
+
+def resolve_routes(
+    model: str | None,
+    provider: str | Sequence[str] | None,
+    *,
+    endpoint_url: str | None,
+    engine: str | None,
+    own_key: bool,
+) -> list[Route]:
+    """Give the routes to try, in order: one, or one per provider of a list.
+
+    Args:
+        model: A Hub id, `org/name:provider`, a provider's id, or a server's own name.
+        provider: A policy, a provider, or several to try one after the other; None is "auto".
+        endpoint_url: The server's address; it excludes a provider.
+        engine: What serves `endpoint_url`, if known.
+        own_key: The key is the provider's own, so its host is called and not the router.
+
+    Raises:
+        ConfigurationError: No model is named, or the parts do not go together.
+    """
+    if endpoint_url is not None:
+        return [_endpoint_route(model, provider, endpoint_url, engine)]
+    if not model:
+        raise ConfigurationError('model is not set; give a Hub id such as model="Qwen/Qwen3-32B", or an endpoint_url')
+    if engine is not None:
+        raise ConfigurationError(
+            f"engine={engine!r} describes the server at endpoint_url, which is not set; leave it out"
+        )
+    names = [provider or "auto"] if provider is None or isinstance(provider, str) else list(provider)
+    if not names:
+        raise ConfigurationError('provider is an empty list; name at least one provider, or "auto"')
+    return [_provider_route(model, name, own_key=own_key) for name in names]
+
+
+def _endpoint_route(model: str | None, provider: str | Sequence[str] | None, url: str, engine: str | None) -> Route:
+    if provider not in (None, "auto"):
+        raise ConfigurationError(
+            f"provider={provider!r} and endpoint_url={url!r} exclude each other: a provider is chosen by the router"
+        )
+    if engine is not None and engine not in ENGINES:
+        raise ConfigurationError(f"engine={engine!r} is not known; it is one of {', '.join(ENGINES)}")
+    target = task_url(url)
+    if urlsplit(target).hostname == "router.huggingface.co":
+        return Route("router", target, model, "router")
+    return Route("endpoint", target, model, engine)
+
+
+def _provider_route(model: str, provider: str, *, own_key: bool) -> Route:
+    plain, _, suffix = model.partition(":")
+    if suffix and provider not in ("auto", suffix):
+        raise ConfigurationError(f"model={model!r} names {suffix!r} and provider={provider!r} names another; give one")
+    name = suffix if provider == "auto" and suffix else provider
+    if own_key and name in PROVIDER_CHAT_URLS:
+        return Route("provider", PROVIDER_CHAT_URLS[name], plain if suffix == name else model, name, name)
+    if own_key and name not in ("auto", *ROUTING_POLICIES):
+        raise ConfigurationError(
+            f"the key is not a Hugging Face token (hf_…), and the host of provider={name!r} is not known; "
+            "give its address as endpoint_url, or a Hugging Face token"
+        )
+    wire_name = model if suffix or name == "auto" else f"{model}:{name}"
+    return Route("router", ROUTER_URL + CHAT_PATH, wire_name, "router", None if name == "auto" else name)

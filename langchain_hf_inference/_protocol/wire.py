@@ -1,0 +1,109 @@
+"""The shapes of requests as they are sent, and of answers as they arrive.
+
+Answers are typed loosely on purpose: every field may be absent, null or of an odd type
+(only `choices` is dependable), so readers look fields up and never index them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from pydantic_core import from_json, to_json
+
+from langchain_hf_inference.errors import (
+    APIStatusError,
+    ConfigurationError,
+    InvalidRequestError,
+    ResponseFormatError,
+)
+
+JSON: TypeAlias = dict[str, Any]
+"""A JSON object, decoded."""
+
+MAX_QUOTED_CHARS = 500  # of a foreign text inside an error message
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One POST, decided in full but for the token.
+
+    `droppable` names body keys that some servers refuse and that are not worth failing for;
+    see `without_refused`.
+    """
+
+    url: str
+    body: JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    droppable: tuple[str, ...] = ()
+    model: str | None = None
+    """The model asked for, to be named in errors."""
+
+    def encoded(self) -> bytes:
+        """Give the body as UTF-8 JSON.
+
+        Raises:
+            ConfigurationError: The body holds something that JSON cannot say.
+        """
+        try:
+            return to_json(self.body)
+        except ValueError as error:
+            raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
+
+    def without_refused(self, error: APIStatusError) -> WireRequest | None:
+        """Give this request less the droppable keys that `error` complains about; None if there are none.
+
+        transformers serve 4.5x answers `stream_options` with 422 "Unsupported fields in the request".
+        """
+        if not isinstance(error, InvalidRequestError):
+            return None
+        refused = tuple(key for key in self.droppable if key in self.body and key in error.message)
+        return self.without(refused) if refused else None
+
+    def without(self, keys: tuple[str, ...]) -> WireRequest:
+        """Give this request less `keys` of its body."""
+        body = {key: value for key, value in self.body.items() if key not in keys}
+        return replace(self, body=body, droppable=tuple(k for k in self.droppable if k not in keys))
+
+
+@dataclass(frozen=True, slots=True)
+class WireResponse:
+    """A whole answer with a good status."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def json(self) -> Any:
+        """Decode the body; the content type is not trusted (DeepSeek sends JSON as octet-stream).
+
+        Raises:
+            ResponseFormatError: The body is not JSON.
+        """
+        return decoded(self.content)
+
+
+def decoded(content: bytes) -> Any:
+    """Decode JSON.
+
+    Raises:
+        ResponseFormatError: `content` is not JSON; it quotes the start of it.
+    """
+    try:
+        return from_json(content)
+    except ValueError as error:
+        text = content[:MAX_QUOTED_CHARS].decode("utf-8", "replace")
+        raise ResponseFormatError(f"the server's answer is not JSON: {text[:200]!r}", body=text) from error
+
+
+def as_object(value: Any) -> JSON:
+    """Give `value` if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Give `value` as a list: None is empty, a single object is a list of one (TGI 2.x tool deltas)."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,1 @@
+"""How it goes over the wire: all the waiting there is. Nothing here decides what is said."""

@@ -1,0 +1,118 @@
+"""What has to be asked before a request can be written: which engine serves a URL, a provider's name for a model.
+
+Both are asked at most once in a while, are remembered by the process, and never fail a call: a
+server that does not answer is an OpenAI-compatible one, and a name that is not known is sent as given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Generic, TypeVar
+
+from langchain_hf_inference._protocol.detection import ServerFacts, read_info, read_models
+from langchain_hf_inference._protocol.providers import mapping_url, read_provider_ids
+from langchain_hf_inference._protocol.routing import root_url
+from langchain_hf_inference._protocol.wire import WireResponse
+from langchain_hf_inference._transport import hub
+from langchain_hf_inference._transport.http import HTTPTransport
+from langchain_hf_inference._transport.tokens import Credentials
+from langchain_hf_inference.errors import HFInferenceError
+
+LOOKUP_TIMEOUT_S = 5.0
+KNOWN_S, UNKNOWN_S = 600.0, 30.0
+"""How long an answer is remembered, and how long it is remembered that there was none."""
+
+T = TypeVar("T")
+
+
+class _Memory(Generic[T]):
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, ...], tuple[float, T]] = {}
+
+    def get(self, *key: str) -> T | None:
+        until, value = self._rows.get(key, (0.0, None))
+        return value if time.monotonic() < until else None
+
+    def keep(self, value: T, *key: str, known: bool) -> T:
+        self._rows[key] = (time.monotonic() + (KNOWN_S if known else UNKNOWN_S), value)
+        return value
+
+    def clear(self) -> None:
+        self._rows.clear()
+
+
+_servers: _Memory[ServerFacts] = _Memory()
+_provider_ids: _Memory[dict[str, str]] = _Memory()
+
+
+def forget_lookups() -> None:
+    """Ask servers and the Hub anew."""
+    _servers.clear()
+    _provider_ids.clear()
+
+
+def server_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
+    """Ask the server behind `url` what it is and what its model is called."""
+    root = root_url(url)
+    if (facts := _servers.get(root)) is not None:
+        return facts
+    info = _asked(transport, f"{root}/info", credentials)
+    facts = read_info(_json(info))
+    if facts is None:
+        models = _asked(transport, f"{root}/v1/models", credentials)
+        facts = read_models(_json(models), models.headers if models else {})
+    return _servers.keep(facts, root, known=facts.engine is not None)
+
+
+async def aserver_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
+    """Like `server_facts`."""
+    root = root_url(url)
+    if (facts := _servers.get(root)) is not None:
+        return facts
+    info = await _aasked(transport, f"{root}/info", credentials)
+    facts = read_info(_json(info))
+    if facts is None:
+        models = await _aasked(transport, f"{root}/v1/models", credentials)
+        facts = read_models(_json(models), models.headers if models else {})
+    return _servers.keep(facts, root, known=facts.engine is not None)
+
+
+def provider_model(transport: HTTPTransport, model: str, provider: str) -> str:
+    """Give the provider's own id of a Hub model, `model` itself where the Hub knows of none."""
+    ids = _provider_ids.get(model)
+    if ids is None:
+        answer = _asked(transport, mapping_url(hub.hub_endpoint(), model), Credentials(None, explicit=False))
+        ids = _provider_ids.keep(read_provider_ids(_json(answer)), model, known=answer is not None)
+    return ids.get(provider, model)
+
+
+async def aprovider_model(transport: HTTPTransport, model: str, provider: str) -> str:
+    """Like `provider_model`."""
+    ids = _provider_ids.get(model)
+    if ids is None:
+        endpoint = await asyncio.to_thread(hub.hub_endpoint)  # the import of huggingface_hub takes its time
+        answer = await _aasked(transport, mapping_url(endpoint, model), Credentials(None, explicit=False))
+        ids = _provider_ids.keep(read_provider_ids(_json(answer)), model, known=answer is not None)
+    return ids.get(provider, model)
+
+
+def _asked(transport: HTTPTransport, url: str, credentials: Credentials) -> WireResponse | None:
+    try:
+        return transport.get(url, credentials, timeout_s=LOOKUP_TIMEOUT_S)
+    except HFInferenceError:
+        return None
+
+
+async def _aasked(transport: HTTPTransport, url: str, credentials: Credentials) -> WireResponse | None:
+    try:
+        return await transport.aget(url, credentials, timeout_s=LOOKUP_TIMEOUT_S)
+    except HFInferenceError:
+        return None
+
+
+def _json(answer: WireResponse | None) -> Any:
+    try:
+        return answer.json() if answer else None
+    except HFInferenceError:
+        return None

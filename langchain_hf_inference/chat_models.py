@@ -1,0 +1,327 @@
+"""ChatHFInference: BaseChatModel's hooks, joined to the protocol and the transport."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field
+
+from langchain_hf_inference._connection import HFConnection
+from langchain_hf_inference._protocol.chat_request import chat_request, needs_engine
+from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER, ReadOptions, read_chat_response
+from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
+from langchain_hf_inference._protocol.dialects import dialect_of
+from langchain_hf_inference._protocol.routing import Route
+from langchain_hf_inference._protocol.tools import normalised_choice, tool_names
+from langchain_hf_inference._protocol.wire import WireRequest
+from langchain_hf_inference._settings import SETTINGS, ChatSettings, canonical, checked_settings, warn_of_typos
+from langchain_hf_inference._structured_output import Method, response_format_of, structured
+from langchain_hf_inference._transport.http import OnRetry
+
+_warned: set[str] = set()
+"""What the user has been told once, over all models of the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call: the conversation, and the settings of model and call joined."""
+
+    messages: list[BaseMessage]
+    settings: dict[str, Any]
+    model: str | None
+    options: ReadOptions
+    stream: bool
+
+    @property
+    def needs_engine(self) -> bool:
+        return needs_engine(self.messages, self.settings)
+
+
+class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
+    """Chat with open models on Hugging Face: Inference Providers, Inference Endpoints, TGI, vLLM, SGLang, llama.cpp.
+
+    Setup:
+        `pip install langchain-hf-inference`, and a token in HF_TOKEN
+        (https://huggingface.co/settings/tokens) unless you serve the model yourself.
+
+    Instantiate:
+        ```python
+        from langchain_hf_inference import ChatHFInference
+
+        llm = ChatHFInference(model="Qwen/Qwen3-32B", provider="fastest", temperature=0)
+        local = ChatHFInference(endpoint_url="http://localhost:8080", max_tokens=256)
+        ```
+
+    Everything that the server gives arrives: text, reasoning (`additional_kwargs["reasoning_content"]`),
+    tool calls, log probabilities, token counts (in streams too), and in `response_metadata` the
+    model, the provider that served, the finish_reason and the request's id. Settings that an engine
+    cannot take are translated, or named in a warning.
+
+    Raises:
+        ConfigurationError: At a call, before anything is sent: what was given does not go together.
+        pydantic.ValidationError: At construction: a value is out of range, or of the wrong type.
+        APIStatusError: The server answered with an error; see `langchain_hf_inference.errors`.
+    """
+
+    streaming: bool = False
+    """Let `invoke` read the answer as a stream; set to False it also keeps others from streaming."""
+    stream_usage: bool = True
+    """Ask streams for token counts; servers that refuse to be asked are asked again without."""
+    replay_reasoning: bool = False
+    """Send the reasoning of earlier answers back (gpt-oss, GLM and Kimi call tools better with it)."""
+    parse_think_tags: bool | str = Field(default=False, union_mode="left_to_right")
+    """Take `<think>…</think>` in the text for reasoning. "open": the template opens the tag itself."""
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = self._call(messages, stop, kwargs, stream=False)
+        routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
+        requests = self._requests(call, routes)
+        response = self._transport().send(requests, credentials, _on_retry(run_manager))
+        return read_chat_response(response.json(), response.headers, call.options, requests[0])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = self._call(messages, stop, kwargs, stream=False)
+        routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
+        requests = self._requests(call, routes)
+        response = await self._transport().asend(requests, credentials, _on_retry(run_manager))
+        return read_chat_response(response.json(), response.headers, call.options, requests[0])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = self._call(messages, stop, kwargs, stream=True)
+        routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
+        requests = self._requests(call, routes)
+        with self._transport().stream(requests, credentials, _on_retry(run_manager)) as events:
+            reader = ChatStreamReader(events.request, events.headers, call.options)
+            with reader.keeping_partial():
+                for event in events:
+                    for chunk in reader.read(event):
+                        if run_manager:
+                            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                        yield chunk
+                for chunk in reader.close(events.stray):
+                    if run_manager:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call = self._call(messages, stop, kwargs, stream=True)
+        routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
+        requests = self._requests(call, routes)
+        async with self._transport().astream(requests, credentials, _on_retry(run_manager)) as events:
+            reader = ChatStreamReader(events.request, events.headers, call.options)
+            with reader.keeping_partial():
+                async for event in events:
+                    for chunk in reader.read(event):
+                        if run_manager:
+                            await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                        yield chunk
+                for chunk in reader.close(events.stray):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: dict[str, Any] | str | bool | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        response_format: dict[str, Any] | type | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind tools in any of LangChain's forms, or none, to each call.
+
+        Args:
+            tools: BaseTools, functions, Pydantic classes, TypedDicts, JSON Schemas, OpenAI or
+                Anthropic dicts.
+            tool_choice: "auto", "none", "any" or "required", a tool's name, or OpenAI's dict.
+            strict: Ask the server to keep arguments strictly to their schema.
+            parallel_tool_calls: Allow several calls in one answer.
+            response_format: A schema for the answer, in OpenAI's form or any of LangChain's.
+            **kwargs: Further settings of the call.
+
+        Raises:
+            ConfigurationError: `tool_choice` names no tool, or `response_format` is no schema.
+        """
+        wire = [_openai_tool(tool, strict=strict) for tool in tools]
+        bound: dict[str, Any] = {"tools": wire} if wire else {}
+        if wire and (choice := normalised_choice(tool_choice, tool_names(wire))) is not None:
+            bound["tool_choice"] = choice
+        if wire and parallel_tool_calls is not None:
+            bound["parallel_tool_calls"] = parallel_tool_calls
+        if response_format is not None:
+            bound["response_format"] = response_format_of(response_format, strict=strict)
+        return self.bind(**bound, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Method | None = None,
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answer with data of `schema`: an instance for a Pydantic class, a dict for any other schema.
+
+        Args:
+            schema: Pydantic class, TypedDict, JSON Schema or OpenAI tool.
+            method: "json_schema" lets the server force the schema, "function_calling" asks for a tool
+                call, "json_mode" for any JSON. By default what the route does best: json_schema,
+                but function_calling where servers ignore schemas (transformers serve, mlx-lm) or
+                where nothing is known about the server.
+            include_raw: Give `{"raw", "parsed", "parsing_error"}` instead of raising on a bad answer.
+            strict: Ask the server to keep strictly to the schema.
+            **kwargs: Further settings of the call.
+
+        Raises:
+            ConfigurationError: The method is not known, or the schema does not go with it.
+        """
+        return structured(
+            self,
+            schema,
+            method=method or self._structured_method(),
+            include_raw=include_raw,
+            strict=strict,
+            options=kwargs,
+        )
+
+    def _structured_method(self) -> Method:
+        if self.endpoint_url is None:
+            return dialect_of("router").structured_output
+        return dialect_of(self.engine or "openai").structured_output
+
+    def _call(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
+    ) -> _Call:
+        """Join the model's settings and the call's: a call's None takes a setting back."""
+        given = canonical(kwargs, SETTINGS | {"model"})
+        given.pop("stream", None)
+        extra = {**self.model_kwargs, **given.pop("model_kwargs", {})}
+        model = given.pop("model", None) or self.model
+        warn_of_typos({name: value for name, value in given.items() if name not in SETTINGS and name != "tools"})
+        own = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        settings = {**extra, **own, **checked_settings(given)}
+        if stop is not None:
+            settings["stop"] = checked_settings({"stop": stop})["stop"]
+        if not settings.get("stop"):
+            settings.pop("stop", None)
+        settings = {name: value for name, value in settings.items() if value is not None}
+        options = ReadOptions(self.parse_think_tags, settings.get("stop", ()))
+        return _Call(messages, settings, model, options, stream)
+
+    def _requests(self, call: _Call, routes: list[Route]) -> list[WireRequest]:
+        requests = []
+        for route in routes:
+            made = chat_request(
+                route,
+                call.messages,
+                call.settings,
+                stream=call.stream,
+                stream_usage=self.stream_usage,
+                replay_reasoning=self.replay_reasoning,
+                headers=self._route_headers(route),
+            )
+            _tell(made.notes)
+            requests.append(made.request)
+        return requests
+
+    def _should_stream(self, **kwargs: Any) -> bool:
+        # A stream carries one message; several answers come whole.
+        return (kwargs.get("n") or self.n or 1) == 1 and super()._should_stream(**kwargs)
+
+    @property
+    def model_name(self) -> str | None:
+        """The model, by the name under which LangChain's agents and tracers look for it."""
+        return self.model
+
+    @property
+    def _llm_type(self) -> str:
+        return "huggingface-inference-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        names = ("model", "provider", "endpoint_url", "engine", "model_kwargs", *sorted(SETTINGS))
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        """Give what tracers record; never a secret."""
+        params = LangSmithParams(ls_provider=MODEL_PROVIDER, ls_model_type="chat")
+        if model := kwargs.get("model") or self.model or self.endpoint_url:
+            params["ls_model_name"] = model
+        if (temperature := kwargs.get("temperature", self.temperature)) is not None:
+            params["ls_temperature"] = temperature
+        if (max_tokens := kwargs.get("max_tokens", self.max_tokens)) is not None:
+            params["ls_max_tokens"] = max_tokens
+        if stops := stop or self.stop:
+            params["ls_stop"] = list(stops)
+        return params
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Serialised forms name the environment variable instead of the token."""
+        return {"api_key": "HF_TOKEN"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Tell that `dumpd` and `load` work."""
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Give the path under which `load` finds the class."""
+        return ["langchain_hf_inference", "chat_models"]
+
+
+def _on_retry(run_manager: Any) -> OnRetry | None:
+    return run_manager.on_retry if run_manager is not None else None
+
+
+def _openai_tool(tool: Any, *, strict: bool | None) -> dict[str, Any]:
+    if isinstance(tool, dict) and tool.get("type", "function") != "function" and "name" not in tool:
+        return tool  # a tool of the server's own
+    return convert_to_openai_tool(tool, strict=strict)
+
+
+def _tell(notes: Sequence[str]) -> None:
+    """Warn of each thing once."""
+    news = [note for note in notes if note not in _warned]
+    if news:
+        _warned.update(news)
+        warnings.warn("; ".join(news), UserWarning, stacklevel=2)
