@@ -29,6 +29,8 @@ from langchain_hf_inference._settings import SETTINGS, ChatSettings, canonical, 
 from langchain_hf_inference._structured_output import Method, response_format_of, structured
 from langchain_hf_inference._transport.http import OnRetry
 
+_TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
+"""Keys of which a tool's definition has one, whoever's form it is in."""
 _warned: set[str] = set()
 """What the user has been told once, over all models of the process."""
 
@@ -314,8 +316,8 @@ def _on_retry(run_manager: Any) -> OnRetry | None:
 
 
 def _openai_tool(tool: Any, *, strict: bool | None) -> dict[str, Any]:
-    if isinstance(tool, dict) and tool.get("type", "function") != "function" and "name" not in tool:
-        return tool  # a tool of the server's own
+    if isinstance(tool, dict) and tool.get("type", "function") not in ("function", "object") and not tool.keys() & _TOOL_KEYS:
+        return tool  # a tool of the server's own, such as a provider's web search
     return convert_to_openai_tool(tool, strict=strict)
 
 
