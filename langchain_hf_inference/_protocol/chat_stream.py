@@ -72,6 +72,9 @@ class ChatStreamReader:
         try:
             body = from_json(data)
         except ValueError as error:
+            if b"\n" in data:  # events between which a proxy dropped the blank line
+                lines = data.split(b"\n")
+                return [chunk for line in lines for chunk in self.read(ServerSentEvent(line, event.event))]
             if failure := read_stream_error(event.event, None, data, self._request):
                 raise self._failure(failure) from None
             text = data[:200].decode("utf-8", "replace")
