@@ -32,9 +32,6 @@ from langchain_hf_inference.errors import ConfigurationError
 
 CONNECT_TIMEOUT_S = 10.0
 SCALE_UP_MARGIN_S = 30.0
-UNNAMED_MODEL = "tgi"
-"""The name that TGI takes for "the one you serve", where a server did not say what its model is called."""
-
 _LIVE = ("http_client", "http_async_client")
 
 
@@ -151,7 +148,7 @@ class HFConnection(BaseModel):
             routes = [replace(first, model=name), *routes[1:]]
         elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
             facts = lookups.server_facts(transport, first.url, credentials)
-            routes = [replace(first, model=first.model or facts.model or UNNAMED_MODEL,
+            routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
         return routes, credentials
 
@@ -166,7 +163,7 @@ class HFConnection(BaseModel):
             routes = [replace(first, model=name), *routes[1:]]
         elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
             facts = await lookups.aserver_facts(transport, first.url, credentials)
-            routes = [replace(first, model=first.model or facts.model or UNNAMED_MODEL,
+            routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
         return routes, credentials
 

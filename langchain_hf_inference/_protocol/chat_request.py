@@ -79,7 +79,8 @@ def chat_request(
             check_schema_with_tools(dialect)
         given["response_format"], note = wire_response_format(given["response_format"], dialect)
         more += [note] if note else []
-    body: JSON = {"model": route.model} if route.model else {}  # leads, so that the router reads it first
+    model = route.model or dialect.unnamed_model
+    body: JSON = {"model": model} if model else {}  # leads, so that the router reads it first
     body |= {"messages": wire, **given}
     if "tools" in tool_settings:
         body["tools"] = tool_settings["tools"]

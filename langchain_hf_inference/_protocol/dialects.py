@@ -70,6 +70,8 @@ class Dialect:
     """Kinds of content parts that the engine can read."""
     stream_options: bool = True
     """False where usage is streamed unasked, and old versions refuse to be asked."""
+    unnamed_model: str | None = None
+    """Name sent where the server did not say what its model is called; None leaves `model` out."""
     schema_with_tools: bool = True
     """False where `response_format` and `tools` in one request are refused."""
     structured_output: Literal["json_schema", "function_calling"] = "json_schema"
@@ -100,6 +102,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 schema_format="tgi",
                 developer_role=False,
                 content_with_calls=False,
+                unnamed_model="tgi",  # versions before 2.2 require a name; "tgi" is "the one you serve"
                 parts=frozenset({"text", "image_url"}),
                 schema_with_tools=False,
             ),
