@@ -1,0 +1,65 @@
+# make demo        a tour on an embedded real engine; with HF_TOKEN on the router, with HF_INFERENCE_URL on that server
+# make test        everything that needs no more than pip: unit tests, standard suites, the embedded engine
+# make test-llama  (-transformers, -vllm) the integration tests on that engine, built or installed on first use
+# make lint types  ruff; mypy --strict
+# make test-floor  the unit tests on the oldest langchain-core and huggingface-hub that we allow
+# All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-floor lint format types model clean
+
+demo: $(VENV)/demo
+	@$(BIN)/python examples/demo.py
+
+test: test-unit test-embedded
+
+test-unit: $(VENV)/test
+	$(BIN)/python -m pytest tests/unit --cov --cov-report=term:skip-covered
+
+test-embedded: $(VENV)/test
+	ENGINES=mlx $(BIN)/python -m pytest tests/integration
+
+test-llama test-transformers test-vllm: test-%: $(VENV)/test
+	ENGINES=$* $(BIN)/python -m pytest tests/integration
+
+test-floor: .venv-floor/ready
+	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py
+
+lint: $(VENV)/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/typing
+	$(BIN)/mypy
+
+# Make the tiny model anew: about five minutes on one core.
+model:
+	$(PYTHON) tests/integration/engines.py transformers --install
+	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
+
+clean:
+	rm -rf $(VENV) .venv-floor .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade "pip>=25.1"
+
+$(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable . --group $*
+	@touch $@
+
+.venv-floor/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-floor
+	.venv-floor/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
+	.venv-floor/bin/python -m pip -qq --disable-pip-version-check install --editable . --group floor
+	@touch $@
