@@ -13,7 +13,7 @@ import platform
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +29,7 @@ from langchain_hf_inference._protocol.routing import origin_of
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
 from langchain_hf_inference._transport.failures import mapped_errors
 from langchain_hf_inference._transport.pool import aleased, leased
-from langchain_hf_inference._transport.streams import AsyncEventStream, EventStream, Timeouts, byte_chunks
+from langchain_hf_inference._transport.streams import AsyncEventStream, EventStream, Timeouts, abyte_chunks, byte_chunks
 from langchain_hf_inference._transport.tokens import Credentials
 from langchain_hf_inference._version import __version__
 
@@ -101,7 +101,8 @@ class HTTPTransport:
     ) -> Iterator[EventStream]:
         """Open a stream; leaving the context frees its connection. Raises like `send`."""
         with ExitStack() as stack:
-            yield self._tried(partial(self._open, credentials=credentials, stack=stack), requests, on_retry)
+            opened = self._tried(partial(self._open, credentials=credentials, stack=stack), requests, on_retry)
+            yield opened
 
     @asynccontextmanager
     async def astream(
@@ -109,13 +110,15 @@ class HTTPTransport:
     ) -> AsyncIterator[AsyncEventStream]:
         """Like `stream`."""
         async with AsyncExitStack() as stack:
-            yield await self._atried(partial(self._aopen, credentials=credentials, stack=stack), requests, on_retry)
+            opened = await self._atried(partial(self._aopen, credentials=credentials, stack=stack), requests, on_retry)
+            yield opened
 
     def get(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Ask for `url` once. Raises like `send`."""
-        with self._client(url) as client, mapped_errors(url):
-            response = client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
-            return self._whole(WireRequest(url, {}), response)
+        with self._client(url) as client:
+            with mapped_errors(url):
+                response = client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
+                return self._whole(WireRequest(url, {}), response)
 
     async def aget(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Like `get`."""
@@ -173,9 +176,10 @@ class HTTPTransport:
             return await act(smaller)
 
     def _exchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
-        with self._client(request.url) as client, mapped_errors(request.url):
-            response = client.send(self._built(client, request, credentials), follow_redirects=False)
-            return self._whole(request, response)
+        with self._client(request.url) as client:
+            with mapped_errors(request.url):
+                response = client.send(self._built(client, request, credentials), follow_redirects=False)
+                return self._whole(request, response)
 
     async def _aexchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
         async with self._aclient(request.url) as client:
@@ -193,6 +197,7 @@ class HTTPTransport:
                 if not response.is_success:
                     raise self._failure(request, response, _start_of(response))
             stream = EventStream(request, response, self.timeouts)
+            attempt.callback(stream.close)
             stream.start()
             stack.enter_context(attempt.pop_all())
             return stream
@@ -255,16 +260,17 @@ class HTTPTransport:
 
 def _start_of(response: httpx.Response) -> bytes:
     content = b""
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > MAX_BODY_BYTES:
-            break
+    with closing(byte_chunks(response)) as chunks:
+        for chunk in chunks:
+            content += chunk
+            if len(content) > MAX_BODY_BYTES:
+                break
     return content[:MAX_BODY_BYTES]
 
 
 async def _astart_of(response: httpx.Response) -> bytes:
     content = b""
-    async with aclosing(byte_chunks(response)) as chunks:
+    async with aclosing(abyte_chunks(response)) as chunks:
         async for chunk in chunks:
             content += chunk
             if len(content) > MAX_BODY_BYTES:

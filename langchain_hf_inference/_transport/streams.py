@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -42,8 +42,13 @@ class Timeouts:
         return httpx.Timeout(self.read_s, connect=self.connect_s, pool=self.read_s)
 
 
-def byte_chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+def byte_chunks(response: httpx.Response) -> Generator[bytes]:
     """Give the body as it comes; httpx declares less than it gives, which is a generator that can be closed."""
+    return cast("Generator[bytes]", response.iter_bytes())
+
+
+def abyte_chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """Like `byte_chunks`."""
     return cast("AsyncGenerator[bytes]", response.aiter_bytes())
 
 
@@ -102,20 +107,27 @@ class EventStream(_StreamState):
 
     def __iter__(self) -> Generator[ServerSentEvent]:
         """Give each event once."""
-        yield from self._waiting
+        for event in self._waiting:
+            yield event
         self._waiting = []
-        yield from self._events
+        for event in self._events:
+            yield event
+
+    def close(self) -> None:
+        """Close the generators, wherever they are."""
+        self._events.close()
 
     def _decoded_events(self) -> Generator[ServerSentEvent]:
-        chunks = self._response.iter_bytes()
-        with mapped_errors(self.request.url, begun=True):
-            for chunk in chunks:
-                for event in self._decoded(chunk):
-                    yield event
-                    if event.is_end:
-                        self._drain(chunks)
-                        return
-        yield from self._decoder.close()
+        with closing(byte_chunks(self._response)) as chunks:
+            with mapped_errors(self.request.url, begun=True):
+                for chunk in chunks:
+                    for event in self._decoded(chunk):
+                        yield event
+                        if event.is_end:
+                            self._drain(chunks)
+                            return
+        for event in self._decoder.close():
+            yield event
 
     def _drain(self, chunks: Iterator[bytes]) -> None:
         """Read what follows [DONE], once it has been handed out: a body read whole frees its connection for reuse."""
@@ -147,11 +159,11 @@ class AsyncEventStream(_StreamState):
             yield event
 
     async def aclose(self) -> None:
-        """Close the generators: unlike sync ones, they do not close by going out of sight."""
+        """Like `EventStream.close`; async generators do not even close by going out of sight."""
         await self._events.aclose()
 
     async def _decoded_events(self) -> AsyncGenerator[ServerSentEvent]:
-        async with aclosing(byte_chunks(self._response)) as chunks:
+        async with aclosing(abyte_chunks(self._response)) as chunks:
             with mapped_errors(self.request.url, begun=True):
                 async for chunk in chunks:
                     for event in self._decoded(chunk):

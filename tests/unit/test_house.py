@@ -1,0 +1,181 @@
+"""The laws of the house: floors, no waiting below, one door per library, equal twins, an honest face."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import langchain_hf_inference
+
+ROOT = Path(langchain_hf_inference.__file__).parent
+NAME = "langchain_hf_inference"
+FILES = sorted(ROOT.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text()) for path in FILES}
+
+FLOORS = {
+    "errors": 0, "_version": 0, "_protocol": 1, "_settings": 1, "_transport": 2, "_connection": 3,
+    "_structured_output": 3, "chat_models": 4, "testing": 5,
+}  # fmt: skip
+"""Which room may stand on which: an import goes to a lower floor, or stays in its own room."""
+
+MAX_LINES, MAX_FUNCTION_LINES = 330, 60
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> list[str]:
+    """Give every module that a file imports, wherever in it the import stands."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room_of(p) != "__init__"], ids=shown)
+def test_floors(path: Path) -> None:
+    """An import goes to a lower floor or stays in its own room, and never to the package's face."""
+    floor, room = FLOORS[room_of(path)], room_of(path)
+    for module in imports(TREES[path]):
+        if module.partition(".")[0] != NAME:
+            continue
+        other = module.split(".")[1]
+        assert other in FLOORS, f"{module}: imported from the face"
+        assert other == room or FLOORS[other] < floor, f"{module} is not below"
+
+
+def test_no_circles() -> None:
+    """No two files import each other, by whatever way round."""
+    modules = {".".join(p.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): p for p in FILES}
+
+    def targets(path: Path) -> set[str]:
+        named = [name if name in modules else name.rpartition(".")[0] for name in imports(TREES[path])]
+        return {name for name in named if name in modules and name != NAME}
+
+    graph = {name: targets(path) - {name} for name, path in modules.items() if name != NAME}
+    graph = {name: needs & graph.keys() for name, needs in graph.items()}
+    while leaves := [name for name, needs in graph.items() if not needs & graph.keys()]:
+        for name in leaves:
+            del graph[name]
+    assert graph == {}, "these go round in a circle"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room_of(p) == "_protocol"], ids=shown)
+def test_no_waiting_below(path: Path) -> None:
+    """The protocol neither connects nor waits nor draws lots; of LangChain it knows messages, outputs, exceptions."""
+    for module in imports(TREES[path]):
+        top, _, rest = module.partition(".")
+        assert top not in {"httpx", "huggingface_hub", "asyncio", "time", "random", "threading", "socket", "requests"}
+        assert top != "langchain_core" or rest.split(".")[0] in {"messages", "outputs", "exceptions"}, module
+
+
+def test_one_door() -> None:
+    """httpx is imported in _transport alone, huggingface_hub in its hub.py, Runnables composed in one room."""
+    users = {"httpx": set(), "huggingface_hub": set()}
+    for path in FILES:
+        for top in {module.partition(".")[0] for module in imports(TREES[path])} & users.keys():
+            users[top].add(shown(path))
+        composing = "langchain_core.runnables.RunnableMap" in imports(TREES[path])
+        assert composing == (shown(path) == "_structured_output.py")
+
+    assert all(path.startswith("_transport/") for path in users["httpx"])
+    assert users["huggingface_hub"] == {"_transport/hub.py"}
+
+
+UNEQUAL = {
+    "acredentials": "functions given as api_key are called on a thread, so that they cannot block the loop",
+    "aprovider_model": "importing huggingface_hub takes its time and goes to a thread",
+    "abyte_chunks": "the difference is the name of httpx's own twin",
+    "adiscard": "its clients belong to the running loop",
+    "aleased": "its client is made in the running loop",
+}
+SAME = {
+    "enter_async_context": "enter_context", "push_async_callback": "callback", "asynccontextmanager": "contextmanager",
+    "async_client": "client", "AsyncClient": "Client", "aclosing": "closing", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
+}  # fmt: skip
+
+
+def functions(tree: ast.AST) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Give the functions of a file by `Class.name`."""
+    found = {}
+    for node in ast.walk(tree):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                found[f"{node.name}.{child.name}" if isinstance(node, ast.ClassDef) else child.name] = child
+    return found
+
+
+def twins() -> list[tuple[str, str, str]]:
+    """Give (place, sync body, async body) of each pair `name`, `aname` in one class or module."""
+    pairs = []
+    for path, tree in TREES.items():
+        known = functions(tree)
+        for name, function in known.items():
+            owner, _, short = name.rpartition(".")
+            bare = re.sub(r"^(_?)", r"\1a", short)
+            other = known.get(f"{owner}.{bare}" if owner else bare)
+            if other is not None and bare not in UNEQUAL:
+                pairs.append((f"{shown(path)}:{name}", erased(function), erased(other)))
+            if (other := known.get(f"Async{name}")) is not None:  # methods of a class that has an async sibling
+                pairs.append((f"{shown(path)}:{name}", erased(function), erased(other)))
+    return pairs
+
+
+def erased(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Give a body without docstring, `async` and `await`, each name in its sync form."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    text = "\n".join(ast.unparse(node) for node in body)
+    text = re.sub(r"\b(async|await) ", "", text)
+    for one, other in SAME.items():
+        text = re.sub(rf"\b{one}\b", other, text)
+    text = re.sub(r"\b(_?)a(?=(open|exchange|tried|reduced|stream|send|client|close|leased|credentials|server_facts|asked"
+                  r"|provider_model|get|start_of|resolved|sleep|discard|generate)\b)", r"\1", text)  # fmt: skip
+    return re.sub(r"\bAsync(?=[A-Z])", "", text)
+
+
+PAIRS = twins()
+
+
+@pytest.mark.parametrize(("place", "one", "other"), PAIRS, ids=[pair[0] for pair in PAIRS])
+def test_twins_are_equal(place: str, one: str, other: str) -> None:
+    """A method that stands sync and async has one body, once async and await are erased."""
+    assert one == other
+
+
+def test_twins_are_found() -> None:
+    """The search for twins finds those that must be there."""
+    places = {place for place, _, _ in PAIRS}
+
+    assert {"_transport/http.py:HTTPTransport._open", "chat_models.py:ChatHFInference._stream"} <= places
+
+
+def test_honest_face() -> None:
+    """`__all__` is sorted and is what is there."""
+    face = langchain_hf_inference
+
+    assert face.__all__ == sorted(face.__all__)
+    assert dir(face) == face.__all__
+    assert all(getattr(face, name) is not None for name in face.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = face.nothing
+
+
+@pytest.mark.parametrize("path", FILES, ids=shown)
+def test_rooms_are_small(path: Path) -> None:
+    """A file has one subject, named in its first line, and its functions can be seen at a glance."""
+    assert ast.get_docstring(TREES[path]), "no first line that says what this is"
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+    for name, function in functions(TREES[path]).items():
+        lines = (function.end_lineno or 0) - function.lineno + 1
+        assert lines <= MAX_FUNCTION_LINES, f"{name} has {lines} lines"
