@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal["text", "reasoning"]
-_State = Literal["start", "opened", "inside", "closed", "text"]
+_State = Literal["start", "opened", "entered", "inside", "closed", "text"]
 
 OPEN, CLOSE = "<think>", "</think>"
 
@@ -36,7 +36,7 @@ class ThinkTagSplitter:
     def close(self) -> list[tuple[Kind, str]]:
         """Give what is still held back."""
         held, self._held = self._held, ""
-        return [("reasoning" if self._state in ("opened", "inside") else "text", held)] if held else []
+        return [("reasoning" if self._state in ("opened", "entered", "inside") else "text", held)] if held else []
 
     def _advance(self, pieces: list[tuple[Kind, str]]) -> bool:
         """Take one step; False when more text must come first."""
@@ -45,9 +45,10 @@ class ThinkTagSplitter:
         if self._state == "opened":  # a model may repeat the tag that its template opened
             self._held = self._held.lstrip("\r\n")
             return self._expect_tag(otherwise="inside", strip=False)
-        if self._state == "closed":
+        if self._state in ("entered", "closed"):
             self._held = self._held.lstrip("\r\n")
-            self._state = "text" if self._held else "closed"
+            if self._held:
+                self._state = "inside" if self._state == "entered" else "text"
             return bool(self._held)
         if self._state == "inside":
             return self._reason(pieces)
@@ -58,9 +59,7 @@ class ThinkTagSplitter:
     def _expect_tag(self, *, otherwise: _State, strip: bool) -> bool:
         text = self._held.lstrip() if strip else self._held
         if text.startswith(OPEN):
-            self._held, self._state = text[len(OPEN) :].lstrip("\r\n"), "inside"
-            if not self._held:
-                self._state = "opened"  # line breaks may follow yet
+            self._held, self._state = text[len(OPEN) :], "entered"
             return True
         if OPEN.startswith(text):
             return False
