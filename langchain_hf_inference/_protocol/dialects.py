@@ -97,7 +97,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 ignored=frozenset({"top_k", "min_p", "typical_p", "n", "parallel_tool_calls", "reasoning_effort",
                                    "chat_template_kwargs", "user"}),
                 refused={"presence_penalty": _TGI_HARM, "logit_bias": "TGI wants a list there and does not use it"},
-                omit_no_ops=frozenset({"top_p", "presence_penalty", "response_format"}),
+                omit_no_ops=frozenset({"top_p", "presence_penalty", "repetition_penalty", "response_format"}),
                 repetition_as_presence=True,
                 schema_format="tgi",
                 developer_role=False,

@@ -36,6 +36,9 @@ OFFLINE = {
     "OMP_NUM_THREADS": "1",
 }  # fmt: skip
 
+EMPTY_CACHE = {"HF_HUB_CACHE": str(HOME / "empty-hub-cache")}
+"""Their /v1/models list the Hub's cache, and fail where there is none."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -131,7 +134,7 @@ ENGINES = {
             "mlx", "mlx", "0.32.2", _install_mlx,
             lambda home, port: [str(home / "bin/python"), "-m", "mlx_lm.server", "--model", str(MODEL), "--host", "127.0.0.1",
                                 "--port", str(port), "--temp", "0", "--chat-template-args", '{"enable_thinking":false}'],
-            str(MODEL), {},
+            str(MODEL), EMPTY_CACHE,
         ),
         Engine(
             "llama", "llama.cpp", f"b{LLAMA_BUILD}", _build_llama,
@@ -144,7 +147,7 @@ ENGINES = {
             "transformers", "transformers", "5.23.0", _install_transformers,
             lambda home, port: [str(home / "bin/transformers"), "serve", str(MODEL), "--host", "127.0.0.1", "--port", str(port),
                                 "--device", "cpu", "--dtype", "float32"],
-            str(MODEL), {"HF_HUB_CACHE": str(HOME / "empty-hub-cache")},
+            str(MODEL), EMPTY_CACHE,
         ),
         Engine(
             "vllm", "vllm", "0.32.0", _install_vllm,
@@ -169,7 +172,7 @@ def serving(name: str, port: int | None = None) -> Iterator[Running]:
     engine = ENGINES[name]
     engine.ensure()
     port = port or _free_port()
-    (HOME / "empty-hub-cache").mkdir(parents=True, exist_ok=True)
+    Path(EMPTY_CACHE["HF_HUB_CACHE"]).mkdir(parents=True, exist_ok=True)
     log = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log", delete=False)  # noqa: SIM115 - outlives this
     process = subprocess.Popen(
         engine.command(engine.folder, port), env={**os.environ, **OFFLINE, **engine.environment}, stdout=log, stderr=log,
