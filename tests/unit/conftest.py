@@ -1,0 +1,113 @@
+"""One far end for sync and async: `far_end(answer)` gives a model whose server is a function."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from calling import call
+from langchain_hf_inference import ChatHFInference, chat_models
+from langchain_hf_inference._transport import hub
+from langchain_hf_inference._transport.lookups import forget_lookups
+from langchain_hf_inference.testing import InferenceServer
+
+__all__ = ["call"]
+
+COMPLETION: dict[str, Any] = {
+    "id": "c1", "object": "chat.completion", "created": 1, "model": "served",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}  # fmt: skip
+"""An answer, invented."""
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """No token of the machine, nothing looked up before, nothing told before, no real sleeping."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HF_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    hub.forget_login()
+    forget_lookups()
+    chat_models._warned.clear()
+
+
+class FarEnd:
+    """A model's server, played by a function of the request; it records what was asked."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self.requests: list[httpx.Request] = []
+        self._answer = answer
+        transport = httpx.MockTransport(self._handle)
+        self.clients = {"http_client": httpx.Client(transport=transport), "http_async_client": httpx.AsyncClient(transport=transport)}
+
+    def _handle(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self._answer(request)
+
+    def model(self, **arguments: Any) -> ChatHFInference:
+        given = {"model": "org/name", "api_key": "hf_test", **self.clients, **arguments}
+        model = ChatHFInference(**given)
+        transport = model._transport()
+        transport.sleep = self.slept.append
+        transport.asleep = self._asleep
+        return model
+
+    @property
+    def slept(self) -> list[float]:
+        """The seconds that would have been slept."""
+        return self.__dict__.setdefault("_slept", [])
+
+    async def _asleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(request.content) for request in self.requests if request.content]
+
+
+@pytest.fixture
+def far_end() -> Callable[..., FarEnd]:
+    """Give a far end that answers with the given responses one after the other, the last for ever."""
+
+    def made(*answers: Any) -> FarEnd:
+        left = list(answers) or [COMPLETION]
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            item = left.pop(0) if len(left) > 1 else left[0]
+            if isinstance(item, Exception):
+                raise item
+            if callable(item):
+                item = item(request)
+            if isinstance(item, bytes):
+                return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=item)
+            if isinstance(item, dict):
+                return httpx.Response(200, json=item)
+            # a fresh copy: a response can be read once
+            return httpx.Response(item.status_code, headers=item.headers, content=item.content)
+
+        return FarEnd(answer)
+
+    return made
+
+
+@pytest.fixture
+def server() -> Iterator[InferenceServer]:
+    """A scripted server on loopback."""
+    with InferenceServer() as running:
+        yield running
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """Collect what warnings say."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        messages: list[str] = []
+        yield messages
+        messages += [str(w.message) for w in caught]
