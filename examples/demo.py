@@ -1,8 +1,8 @@
 """A tour: invoke, stream, tools in a loop, structured output, reasoning, batch; and what went over the wire.
 
-    make demo                                         an embedded real engine (mlx-lm) with a tiny model of ours
-    HF_TOKEN=hf_... make demo                         the Hugging Face router (HF_MODEL chooses the model)
-    HF_INFERENCE_URL=http://localhost:8080 make demo  your own server
+make demo                                         an embedded real engine (mlx-lm) with a tiny model of ours
+HF_TOKEN=hf_... make demo                         the Hugging Face router (HF_MODEL chooses the model)
+HF_INFERENCE_URL=http://localhost:8080 make demo  your own server
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def tour(arguments: dict[str, Any]) -> None:
     print(f"  ({len([p for p in pieces if p])} pieces)")
 
     title("An agent that calls tools in a loop")
-    for message in create_agent(llm, [add, multiply]).invoke({"messages": [("user", "Add 3 and 4, then multiply by 5.")]})["messages"]:
+    for message in create_agent(llm, [add, multiply]).invoke(
+        {"messages": [("user", "Add 3 and 4, then multiply by 5.")]}
+    )["messages"]:
         calls = [f"{call['name']}({call['args']})" for call in getattr(message, "tool_calls", [])]
         print(f"  {message.type:>6}: {message.text or ', '.join(calls)}")
 
@@ -126,7 +128,9 @@ def tour(arguments: dict[str, Any]) -> None:
 
     title("Reasoning, kept apart from the answer")
     message = llm.bind(chat_template_kwargs={"enable_thinking": True}).invoke("What is the capital of Italy?")
-    print(f"  thought {message.additional_kwargs.get('reasoning_content', '').strip()[:200]!r}, said {message.text.strip()!r}")
+    print(
+        f"  thought {message.additional_kwargs.get('reasoning_content', '').strip()[:200]!r}, said {message.text.strip()!r}"
+    )
 
     title("Batch")
     for message in llm.batch([f"What is the capital of {country}?" for country in ("Spain", "Norway", "Japan")]):

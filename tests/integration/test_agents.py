@@ -71,14 +71,18 @@ def test_two_steps(model: ChatHFInference) -> None:
 
 def test_two_steps_async(model: ChatHFInference) -> None:
     """The same with `ainvoke`."""
-    messages = asyncio.run(create_agent(model, [add, multiply]).ainvoke(asked("Add 3 and 4, then multiply by 5.")))["messages"]
+    messages = asyncio.run(create_agent(model, [add, multiply]).ainvoke(asked("Add 3 and 4, then multiply by 5.")))[
+        "messages"
+    ]
 
     assert messages[-1].text == "The result is 35."
 
 
 def test_parallel_calls(model: ChatHFInference) -> None:
     """Two calls of one answer are both run, and both results are used."""
-    messages = create_agent(model, [get_weather, add]).invoke(asked("What is the weather in Paris and in London?"))["messages"]
+    messages = create_agent(model, [get_weather, add]).invoke(asked("What is the weather in Paris and in London?"))[
+        "messages"
+    ]
 
     assert [m.content for m in messages if isinstance(m, ToolMessage)] == ["sunny, 22C"] * 2
     assert messages[-1].text == "The weather in Paris: sunny, 22C The weather in London: sunny, 22C"
@@ -105,7 +109,9 @@ def test_tool_strategy(model: ChatHFInference, streamed: bool) -> None:
     """A Pydantic class as the last tool: the weather is asked for, then reported."""
     agent = create_agent(model, [get_weather, add], response_format=ToolStrategy(WeatherReport))
 
-    state = agent.invoke(asked(WEATHER)) if not streamed else list(agent.stream(asked(WEATHER), stream_mode="values"))[-1]
+    state = (
+        agent.invoke(asked(WEATHER)) if not streamed else list(agent.stream(asked(WEATHER), stream_mode="values"))[-1]
+    )
 
     assert state["structured_response"] == WeatherReport(city="Paris", conditions="sunny, 22C")
 
@@ -120,7 +126,9 @@ def test_provider_strategy(engine: Running, model: ChatHFInference, streamed: bo
         pytest.skip(f"{engine.engine.name} ignores response_format")
     agent = create_agent(model, [get_weather, add], response_format=ProviderStrategy(WeatherReport))
 
-    state = agent.invoke(asked(WEATHER)) if not streamed else list(agent.stream(asked(WEATHER), stream_mode="values"))[-1]
+    state = (
+        agent.invoke(asked(WEATHER)) if not streamed else list(agent.stream(asked(WEATHER), stream_mode="values"))[-1]
+    )
 
     report = state["structured_response"]
     assert isinstance(report, WeatherReport)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from calling import Call, both_ways
 from langchain_core.exceptions import ContextOverflowError, OutputParserException
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from pydantic import BaseModel
 
-from calling import Call, both_ways
 from engines import Running
 from langchain_hf_inference import APIStatusError, ChatHFInference, InvalidRequestError, ModelNotFoundError, ServerError
 
@@ -38,7 +38,9 @@ def get_weather(city: str) -> str:
 
 
 def chat(engine: Running, /, **settings: Any) -> ChatHFInference:
-    return ChatHFInference(**{"model": engine.model, "endpoint_url": engine.url, "temperature": 0, "max_tokens": 100, **settings})
+    return ChatHFInference(
+        **{"model": engine.model, "endpoint_url": engine.url, "temperature": 0, "max_tokens": 100, **settings}
+    )
 
 
 def is_one_of(engine: Running, *names: str) -> bool:

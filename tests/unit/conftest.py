@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-
 from calling import call
+
 from langchain_hf_inference import ChatHFInference, chat_models
 from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.lookups import forget_lookups
@@ -44,7 +44,10 @@ class FarEnd:
         self.requests: list[httpx.Request] = []
         self._answer = answer
         transport = httpx.MockTransport(self._handle)
-        self.clients = {"http_client": httpx.Client(transport=transport), "http_async_client": httpx.AsyncClient(transport=transport)}
+        self.clients = {
+            "http_client": httpx.Client(transport=transport),
+            "http_async_client": httpx.AsyncClient(transport=transport),
+        }
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)

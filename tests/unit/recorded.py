@@ -82,7 +82,13 @@ def _exchange(row: dict[str, Any]) -> Exchange:
             answer = answer["__data__"]
     if isinstance(asked, str):
         asked = json.loads(asked)
-    content = answer if isinstance(answer, bytes) else answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+    content = (
+        answer
+        if isinstance(answer, bytes)
+        else answer.encode()
+        if isinstance(answer, str)
+        else json.dumps(answer).encode()
+    )
     if content.startswith(b"\x1f\x8b"):
         content = gzip.decompress(content)
     is_stream = bool(asked.get("stream")) or content.lstrip().startswith((b"data:", b":", b"event:"))

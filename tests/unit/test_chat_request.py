@@ -15,15 +15,22 @@ from langchain_hf_inference._settings import SETTINGS
 
 HELLO = [HumanMessage("Hello")]
 MESSAGES = [{"role": "user", "content": "Hello"}]
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+}
 OTHER = {"type": "function", "function": {"name": "g", "description": "d"}}
 SCHEMA = {"title": "P", "type": "object", "properties": {"a": {"type": "integer", "default": None}}}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "P", "schema": SCHEMA, "strict": True}}
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 
-def asked(dialect: str | None = "openai", *, stream: bool = False, model: str | None = "m", **settings: Any) -> ChatRequest:
-    return chat_request(Route("endpoint", "http://h/v1/chat/completions", model, dialect), HELLO, settings, stream=stream)
+def asked(
+    dialect: str | None = "openai", *, stream: bool = False, model: str | None = "m", **settings: Any
+) -> ChatRequest:
+    return chat_request(
+        Route("endpoint", "http://h/v1/chat/completions", model, dialect), HELLO, settings, stream=stream
+    )
 
 
 def body(dialect: str | None = "openai", **settings: Any) -> dict[str, Any]:
@@ -46,8 +53,11 @@ def test_every_setting_is_mapped() -> None:
     assert body(**ALL) == ALL
     tools = {"tools": [TOOL], "tool_choice": "auto", "parallel_tool_calls": False}
     assert body(**tools) == tools
-    assert body(stream=True, stream_options={"include_usage": False}) == {"stream": True, "stream_options": {"include_usage": False}}
-    assert SETTINGS == ALL.keys() | tools.keys() - {"tools"} | {"stream_options", "extra_body"}
+    assert body(stream=True, stream_options={"include_usage": False}) == {
+        "stream": True,
+        "stream_options": {"include_usage": False},
+    }
+    assert ALL.keys() | tools.keys() - {"tools"} | {"stream_options", "extra_body"} == SETTINGS
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -58,7 +68,15 @@ def test_none_is_not_sent(name: str) -> None:
 
 def test_falsy_values_mean_what_they_say() -> None:
     """0, 0.0 and False reach a server that takes them."""
-    falsy = {"temperature": 0.0, "seed": 0, "frequency_penalty": 0, "presence_penalty": 0, "top_k": 0, "logprobs": False, "min_p": 0.0}
+    falsy = {
+        "temperature": 0.0,
+        "seed": 0,
+        "frequency_penalty": 0,
+        "presence_penalty": 0,
+        "top_k": 0,
+        "logprobs": False,
+        "min_p": 0.0,
+    }
 
     assert body("vllm", **falsy) == falsy
 
@@ -100,7 +118,11 @@ def test_top_logprobs_need_logprobs() -> None:
         ({"top_p": 1.0}, {}, None),
         ({"top_p": 0.5}, {"top_p": 0.5}, None),
         ({"presence_penalty": 0}, {}, None),
-        ({"presence_penalty": 0.5}, {}, r"presence_penalty=0.5 was left out: TGI's chat API would read it as repetition_penalty"),
+        (
+            {"presence_penalty": 0.5},
+            {},
+            r"presence_penalty=0.5 was left out: TGI's chat API would read it as repetition_penalty",
+        ),
         ({"repetition_penalty": 1.1}, {"presence_penalty": pytest.approx(-0.9)}, None),
         ({"repetition_penalty": 1}, {}, None),
         ({"frequency_penalty": 0}, {"frequency_penalty": 0}, None),
@@ -127,7 +149,9 @@ def test_transformers_settings() -> None:
     made = asked("transformers", top_k=5, repetition_penalty=1.0, temperature=0.5)
 
     assert {k: v for k, v in made.request.body.items() if k not in ("model", "messages")} == {"temperature": 0.5}
-    assert made.notes == ("transformers serve: top_k=5 was left out: transformers serve refuses it (422 Unexpected fields)",)
+    assert made.notes == (
+        "transformers serve: top_k=5 was left out: transformers serve refuses it (422 Unexpected fields)",
+    )
 
 
 def test_llama_names() -> None:
@@ -159,9 +183,13 @@ def test_schema_in_tgi_form_elsewhere() -> None:
     """TGI's own form is brought into OpenAI's for engines that know only that; an unknown server gets what was written."""
     tgi = {"type": "json", "value": SCHEMA}
 
-    assert body("vllm", response_format=tgi) == {"response_format": {"type": "json_schema", "json_schema": {"name": "P", "schema": SCHEMA}}}
+    assert body("vllm", response_format=tgi) == {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "P", "schema": SCHEMA}}
+    }
     assert body("openai", response_format=tgi) == {"response_format": tgi}
-    assert body("tgi", response_format={"type": "regex", "value": "a+"}) == {"response_format": {"type": "regex", "value": "a+"}}
+    assert body("tgi", response_format={"type": "regex", "value": "a+"}) == {
+        "response_format": {"type": "regex", "value": "a+"}
+    }
 
 
 def test_json_mode_on_tgi() -> None:
@@ -200,7 +228,10 @@ def test_named_choice_on_llama() -> None:
     assert body("llama.cpp", tools=[TOOL, OTHER], tool_choice="f") == {"tools": [TOOL], "tool_choice": "required"}
 
 
-@pytest.mark.parametrize(("choice", "words"), [("h", "names 'h', which is no tool here; there are: f"), (7, "is not known"), ({"x": 1}, "is not known")])
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [("h", "names 'h', which is no tool here; there are: f"), (7, "is not known"), ({"x": 1}, "is not known")],
+)
 def test_bad_choice(choice: Any, words: str) -> None:
     """A choice that cannot be is refused."""
     with pytest.raises(ConfigurationError, match=words):

@@ -21,7 +21,9 @@ REQUEST = WireRequest("http://h/v1/chat/completions", {})
 
 
 def sse(*bodies: Any, done: bool = True) -> bytes:
-    return b"".join(b"data: " + json.dumps(body).encode() + b"\n\n" for body in bodies) + (b"data: [DONE]\n\n" if done else b"")
+    return b"".join(b"data: " + json.dumps(body).encode() + b"\n\n" for body in bodies) + (
+        b"data: [DONE]\n\n" if done else b""
+    )
 
 
 def delta(finish: str | None = None, **said: Any) -> dict[str, Any]:
@@ -56,8 +58,16 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str]] = {
     "reasoning": ({"content": "a", "reasoning": "r"}, "a", "r"),
     "both names (vLLM)": ({"content": "a", "reasoning": "r", "reasoning_content": "r"}, "a", "r"),
     "details": ({"content": "a", "reasoning_details": [{"type": "reasoning.text", "text": "r"}]}, "a", "r"),
-    "reasoning beside details": ({"content": "a", "reasoning": "r", "reasoning_details": [{"type": "reasoning.text", "text": "r"}]}, "a", "r"),
-    "list (Mistral)": ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "r"}]}, {"type": "text", "text": "a"}]}, "a", "r"),
+    "reasoning beside details": (
+        {"content": "a", "reasoning": "r", "reasoning_details": [{"type": "reasoning.text", "text": "r"}]},
+        "a",
+        "r",
+    ),
+    "list (Mistral)": (
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "r"}]}, {"type": "text", "text": "a"}]},
+        "a",
+        "r",
+    ),
     "object (Cloudflare)": ({"content": {"k": "ä"}}, '{"k": "ä"}', ""),
     "tags": ({"content": "<think>r</think>a"}, "<think>r</think>a", ""),
 }
@@ -76,7 +86,10 @@ def test_think_tags(think_tags: bool | str) -> None:
     text = ("" if think_tags == "open" else "<think>") + "why</think>\n\nso"
     deltas = [delta(content=letter) for letter in text]
 
-    for found in (whole({"content": text}, think_tags=think_tags), streamed(sse(*deltas, delta("stop")), think_tags=think_tags)):
+    for found in (
+        whole({"content": text}, think_tags=think_tags),
+        streamed(sse(*deltas, delta("stop")), think_tags=think_tags),
+    ):
         assert (found.text, found.additional_kwargs["reasoning_content"]) == ("so", "why")
 
 
@@ -104,7 +117,9 @@ def test_native_reason_is_kept() -> None:
 def test_stop_is_cut() -> None:
     """A stop string that the server left in is cut, whole and streamed across chunks; the reason is stop."""
     message = whole({"content": "one STOP two"}, finish="stop_sequence", stop=["STOP"])
-    stream = streamed(sse(delta(content="one S"), delta(content="TO"), delta(content="P two"), delta("length")), stop=["STOP"])
+    stream = streamed(
+        sse(delta(content="one S"), delta(content="TO"), delta(content="P two"), delta("length")), stop=["STOP"]
+    )
 
     assert (message.text, stream.text) == ("one ", "one ")
     assert (message.response_metadata["finish_reason"], stream.response_metadata["finish_reason"]) == ("stop", "stop")
@@ -137,7 +152,10 @@ def test_usage(raw: Any, counts: Any) -> None:
     [
         [delta(content="a"), delta("stop"), {"choices": [], "usage": USAGE}],
         [delta(content="a"), {**delta("stop"), "usage": USAGE}],
-        [{**delta(content="a"), "usage": {"prompt_tokens": 3, "completion_tokens": 1}}, {**delta("stop"), "usage": USAGE}],
+        [
+            {**delta(content="a"), "usage": {"prompt_tokens": 3, "completion_tokens": 1}},
+            {**delta("stop"), "usage": USAGE},
+        ],
         [delta(content="a"), {**delta("stop"), "usage": USAGE}, {"choices": [], "usage": USAGE}],
         [delta(content="a"), delta("stop"), {"usage": USAGE}],
         [{**delta(content="a"), "usage": None}, delta("stop"), {"choices": [], "usage": USAGE}],
@@ -149,7 +167,11 @@ def test_stream_usage_once(bodies: list[Any]) -> None:
 
     assert [c.usage_metadata for c in found if c.usage_metadata] == [COUNTS]
     assert [c.chunk_position for c in found][-1] == "last"
-    assert streamed(sse(*bodies)).response_metadata == {"model_provider": "huggingface", "model_name": "m", "finish_reason": "stop"}
+    assert streamed(sse(*bodies)).response_metadata == {
+        "model_provider": "huggingface",
+        "model_name": "m",
+        "finish_reason": "stop",
+    }
 
 
 @pytest.mark.parametrize(
@@ -175,7 +197,11 @@ def test_tgi_tool_stream_without_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "bodies", [[delta(content="a")], [delta(tool_calls=[{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a'}}])]]
+    "bodies",
+    [
+        [delta(content="a")],
+        [delta(tool_calls=[{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a'}}])],
+    ],
 )
 def test_short_streams_raise(bodies: list[Any]) -> None:
     """A stream that just stops raises, with what had come; half an answer does not pass for whole."""
@@ -237,7 +263,11 @@ def test_failed_reasons(reason: str) -> None:
 def test_whole_answer_to_a_stream() -> None:
     """A server that answers a stream with a whole completion gives one chunk with all of it."""
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    raw = {"model": "m", "choices": [{"message": {"content": "x", "tool_calls": [call]}, "finish_reason": "tool_calls"}], "usage": USAGE}
+    raw = {
+        "model": "m",
+        "choices": [{"message": {"content": "x", "tool_calls": [call]}, "finish_reason": "tool_calls"}],
+        "usage": USAGE,
+    }
 
     (found,) = chunks(json.dumps(raw).encode())
 
@@ -270,7 +300,10 @@ def test_opaque_reasoning_is_kept() -> None:
     """Reasoning details that hold more than text are kept whole."""
     details = [{"type": "reasoning.encrypted", "data": "xyz"}]
 
-    for found in (whole({"content": "", "reasoning_details": details}), streamed(sse(delta(reasoning_details=details), delta("stop")))):
+    for found in (
+        whole({"content": "", "reasoning_details": details}),
+        streamed(sse(delta(reasoning_details=details), delta("stop"))),
+    ):
         assert found.additional_kwargs["reasoning_details"] == details
 
 
@@ -309,7 +342,9 @@ def test_facts() -> None:
     assert header_facts({}) == {}
 
 
-@pytest.mark.parametrize("raw", [None, [], {}, {"choices": []}, {"choices": [{}]}, {"choices": None}, {"choices": [{"text": "x"}]}])
+@pytest.mark.parametrize(
+    "raw", [None, [], {}, {"choices": []}, {"choices": [{}]}, {"choices": None}, {"choices": [{"text": "x"}]}]
+)
 def test_no_message(raw: Any) -> None:
     """An answer without a message is told as such."""
     with pytest.raises(ResponseFormatError, match="holds no chat completion"):
@@ -327,13 +362,18 @@ json_values = st.recursive(
 @given(st.lists(json_values, max_size=4), st.booleans())
 def test_any_answer(bodies: list[Any], think: bool) -> None:
     """Whatever a server sends, messages come out or one of our errors."""
-    for attempt in (lambda: chunks(sse(*bodies), think_tags=think), lambda: read_chat_response(bodies, {}, ReadOptions(), REQUEST)):
+    for attempt in (
+        lambda: chunks(sse(*bodies), think_tags=think),
+        lambda: read_chat_response(bodies, {}, ReadOptions(), REQUEST),
+    ):
         try:
             attempt()
         except HFInferenceError:
             pass
     for body in bodies:
         try:
-            read_chat_response({"choices": [{"message": body}], "usage": body}, {}, ReadOptions(think_tags=think), REQUEST)
+            read_chat_response(
+                {"choices": [{"message": body}], "usage": body}, {}, ReadOptions(think_tags=think), REQUEST
+            )
         except HFInferenceError:
             pass

@@ -111,7 +111,11 @@ def test_core_classes(kind: type[errors.HFInferenceError], cores: list[type], re
         (402, {"error": "credits"}, "https://huggingface.co/settings/billing"),
         (401, {"error": "no"}, "set api_key or HF_TOKEN"),
         (403, {"error": "no"}, "Make calls to Inference Providers"),
-        (400, {"error": {"code": "model_not_supported", "message": "not supported by any provider"}}, "settings/inference-providers"),
+        (
+            400,
+            {"error": {"code": "model_not_supported", "message": "not supported by any provider"}},
+            "settings/inference-providers",
+        ),
         (404, {"error": "no"}, "check model='org/name', the provider and the path"),
         (503, {"error": "loading"}, "scale_up_timeout"),
     ],
@@ -121,7 +125,9 @@ def test_mends(status: int, body: Any, words: str) -> None:
     message = str(error_of(status, body, request=ROUTER))
 
     assert words in message
-    assert message.index(str(body["error"]) if isinstance(body["error"], str) else body["error"]["message"]) < message.index(words)
+    assert message.index(
+        str(body["error"]) if isinstance(body["error"], str) else body["error"]["message"]
+    ) < message.index(words)
 
 
 def test_facts() -> None:
@@ -184,7 +190,9 @@ def test_in_stream(event: str, data: bytes, status: int) -> None:
     assert error.status_code == status
 
 
-@pytest.mark.parametrize("data", [b'{"choices":[],"error":null}', b'{"choices":[]}', b"[]", b"7", b'{"error":{}}', b'{"error":""}'])
+@pytest.mark.parametrize(
+    "data", [b'{"choices":[],"error":null}', b'{"choices":[]}', b"[]", b"7", b'{"error":{}}', b'{"error":""}']
+)
 def test_no_error(data: bytes) -> None:
     """`error: null` in a chunk is none."""
     assert read_stream_error("", json.loads(data), data, LOCAL) is None

@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from langchain_core.messages import AIMessageChunk
+from recorded import Exchange
+from test_recordings import test_nothing_is_lost as check
 
 from langchain_hf_inference._protocol.chat_response import ReadOptions
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
 from langchain_hf_inference._protocol.detection import read_info, read_models
 from langchain_hf_inference._protocol.sse import SSEDecoder
 from langchain_hf_inference._protocol.wire import WireRequest
-from recorded import Exchange
-from test_recordings import test_nothing_is_lost as check
 
 FOLDER = Path(__file__).with_name("recordings")
 REQUEST = WireRequest("http://recorded.example/v1/chat/completions", {})
@@ -29,7 +29,9 @@ def load(path: Path) -> dict[str, Any]:
 def exchange_of(path: Path) -> Exchange:
     saved = load(path)
     asked = saved["request"] or {}
-    return Exchange(path.stem, asked, saved["status"], saved["headers"], saved["body"].encode(), bool(asked.get("stream")))
+    return Exchange(
+        path.stem, asked, saved["status"], saved["headers"], saved["body"].encode(), bool(asked.get("stream"))
+    )
 
 
 CHATS = [path for path in sorted(FOLDER.glob("*.json")) if "-get_" not in path.name]
@@ -84,7 +86,12 @@ def test_cut_at_every_byte(case: str) -> None:
 
 def test_headers_do_not_lie() -> None:
     """The recordings hold no headers but those that are read."""
-    assert {name for path in CHATS for name in load(path)["headers"]} <= {"content-type", "server", "x-request-id", "transfer-encoding"}
+    assert {name for path in CHATS for name in load(path)["headers"]} <= {
+        "content-type",
+        "server",
+        "x-request-id",
+        "transfer-encoding",
+    }
 
 
 def test_httpx_can_replay() -> None:

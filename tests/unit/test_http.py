@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from calling import Call, both_ways
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from tenacity import RetryCallState
 
-from calling import Call, both_ways
 from conftest import COMPLETION, FarEnd
 from langchain_hf_inference import (
     APIConnectionError,
@@ -90,7 +90,9 @@ def test_retry_after_is_kept(call: Call, far_end: FarEndMaker) -> None:
 
 def test_gives_up(call: Call, far_end: FarEndMaker) -> None:
     """After max_retries the last failure comes, with all that is known of it."""
-    far = far_end(httpx.Response(503, json={"error": "Model is loading", "estimated_time": 0.1}, headers={"x-request-id": "r1"}))
+    far = far_end(
+        httpx.Response(503, json={"error": "Model is loading", "estimated_time": 0.1}, headers={"x-request-id": "r1"})
+    )
 
     with pytest.raises(ModelLoadingError) as failure:
         call.invoke(far.model(max_retries=3), "Hello")
@@ -115,7 +117,9 @@ def test_connection_errors(call: Call, far_end: FarEndMaker) -> None:
     assert call.invoke(far.model(), "Hello").text == "Hi"
 
     far = far_end(httpx.ReadTimeout("slow"))
-    with pytest.raises(APITimeoutError, match="no answer from https://router.huggingface.co/v1/chat/completions in time") as failure:
+    with pytest.raises(
+        APITimeoutError, match="no answer from https://router.huggingface.co/v1/chat/completions in time"
+    ) as failure:
         call.invoke(far.model(), "Hello")
     assert (len(far.requests), isinstance(failure.value, TimeoutError)) == (1, True)
 
@@ -226,12 +230,21 @@ def test_unreadable_answers(call: Call, far_end: FarEndMaker) -> None:
 def test_headers(call: Call, far_end: FarEndMaker) -> None:
     """default_headers go along and win; scale_up_timeout goes to endpoints."""
     far = far_end()
-    model = far.model(default_headers={"X-Mine": "1", "authorization": "Basic x"}, endpoint_url="http://h:1", scale_up_timeout=300, bill_to="o")
+    model = far.model(
+        default_headers={"X-Mine": "1", "authorization": "Basic x"},
+        endpoint_url="http://h:1",
+        scale_up_timeout=300,
+        bill_to="o",
+    )
 
     call.invoke(model, "Hello")
 
     headers = far.requests[0].headers
-    assert (headers["x-mine"], headers.get_list("authorization"), headers["x-scale-up-timeout"]) == ("1", ["Basic x"], "300")
+    assert (headers["x-mine"], headers.get_list("authorization"), headers["x-scale-up-timeout"]) == (
+        "1",
+        ["Basic x"],
+        "300",
+    )
     assert "x-hf-bill-to" not in headers
 
 
@@ -345,7 +358,9 @@ def test_keep_alives_do_not_hide_a_stall(call: Call) -> None:
 
     far = HTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=far.serve_forever, daemon=True).start()
-    model = ChatHFInference(endpoint_url=f"http://127.0.0.1:{far.server_port}", model="m", engine="openai", stream_chunk_timeout=0.4)
+    model = ChatHFInference(
+        endpoint_url=f"http://127.0.0.1:{far.server_port}", model="m", engine="openai", stream_chunk_timeout=0.4
+    )
 
     with pytest.raises(APITimeoutError, match="only keep-alives"):
         call.total(model, "Hello")

@@ -140,7 +140,9 @@ def test_bad_messages() -> None:
 
 def test_same_roles_in_a_row() -> None:
     """Messages of one role after another stay apart."""
-    rows = wire(SystemMessage("a"), SystemMessage("b"), HumanMessage("c"), HumanMessage("d"), AIMessage("e"), AIMessage("f"))
+    rows = wire(
+        SystemMessage("a"), SystemMessage("b"), HumanMessage("c"), HumanMessage("d"), AIMessage("e"), AIMessage("f")
+    )
 
     assert [(r["role"], r["content"]) for r in rows] == [
         ("system", "a"), ("system", "b"), ("user", "c"), ("user", "d"), ("assistant", "e"), ("assistant", "f")]  # fmt: skip
@@ -162,7 +164,10 @@ def test_picture_from_a_tool() -> None:
 
 def test_anthropic_tool_result() -> None:
     """Anthropic's tool results inside a user message become tool messages before the rest of it."""
-    blocks = [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "7"}]}, {"type": "text", "text": "And?"}]
+    blocks = [
+        {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "7"}]},
+        {"type": "text", "text": "And?"},
+    ]
 
     assert wire(HumanMessage(blocks)) == [
         {"role": "tool", "tool_call_id": "c1", "content": "7"},
@@ -190,7 +195,9 @@ def test_tgi() -> None:
     assert "the text was left out" in notes[0]
 
 
-@pytest.mark.parametrize(("dialect", "fits"), [("tgi", False), ("vllm", True), ("mlx", False), ("router", True), ("llama.cpp", True)])
+@pytest.mark.parametrize(
+    ("dialect", "fits"), [("tgi", False), ("vllm", True), ("mlx", False), ("router", True), ("llama.cpp", True)]
+)
 def test_parts_of_engines(dialect: str, fits: bool) -> None:
     """A sound for an engine without ears is refused, with what it can read."""
     message = HumanMessage([{"type": "audio", "base64": "UklGRg==", "mime_type": "audio/wav"}])
@@ -204,7 +211,9 @@ def test_parts_of_engines(dialect: str, fits: bool) -> None:
 def test_has_media() -> None:
     """Media make the engine matter; text, and blocks that stay private, do not."""
     assert has_media([HumanMessage([{"type": "image", "url": "https://x"}])])
-    assert not has_media([HumanMessage(["a", {"type": "text", "text": "b"}]), AIMessage([{"type": "reasoning", "reasoning": "c"}])])
+    assert not has_media(
+        [HumanMessage(["a", {"type": "text", "text": "b"}]), AIMessage([{"type": "reasoning", "reasoning": "c"}])]
+    )
 
 
 def test_arguments_are_unchanged() -> None:

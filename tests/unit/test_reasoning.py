@@ -71,5 +71,12 @@ def test_stop_is_not_held_for_long() -> None:
     """Only what may become a stop string is held back."""
     cutter = StopCutter(["STOP"])
 
-    assert [cutter.feed(piece) for piece in ["Hello", " ST", "AR", "S", "TOP", "more"]] == ["Hello", " ", "STAR", "", "", ""]
+    assert [cutter.feed(piece) for piece in ["Hello", " ST", "AR", "S", "TOP", "more"]] == [
+        "Hello",
+        " ",
+        "STAR",
+        "",
+        "",
+        "",
+    ]
     assert cutter.found

@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, convert_to_messages
-
 import recorded
-from langchain_hf_inference import APIStatusError, ChatHFInference, HFInferenceError, StreamError
+from langchain_core.messages import AIMessage, AIMessageChunk, convert_to_messages
 from recorded import Exchange
+
+from langchain_hf_inference import APIStatusError, ChatHFInference, HFInferenceError, StreamError
 
 EXCHANGES = recorded.chat_exchanges()
 URL = "http://recorded.example/v1"
@@ -42,7 +42,11 @@ def answered(exchange: Exchange) -> AIMessage:
         sent = [row.get("content") for row in json.loads(request.content)["messages"]]
         said = [row["content"] for row in _messages(exchange) if row["role"] in ("user", "system")]
         assert [text for text in said if isinstance(text, str) and text not in sent] == []
-        headers = {k: v for k, v in exchange.headers.items() if k not in ("content-encoding", "content-length", "transfer-encoding")}
+        headers = {
+            k: v
+            for k, v in exchange.headers.items()
+            if k not in ("content-encoding", "content-length", "transfer-encoding")
+        }
         return httpx.Response(exchange.status, headers=headers, content=exchange.content)
 
     model = ChatHFInference(

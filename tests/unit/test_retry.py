@@ -72,7 +72,10 @@ def test_failed_generation_once() -> None:
     assert policy.delay_s(status_error(424), 2, chance=1.0) is None
 
 
-@pytest.mark.parametrize("words", ["monthly included credits", "insufficient_quota", "Limit 1000 requests per day", "on tokens per day (TPD)"])
+@pytest.mark.parametrize(
+    "words",
+    ["monthly included credits", "insufficient_quota", "Limit 1000 requests per day", "on tokens per day (TPD)"],
+)
 def test_used_up_is_hopeless(words: str) -> None:
     """Credits and daily limits are not worth a wait."""
     assert RetryPolicy().delay_s(status_error(429, words), 1, chance=1.0) is None

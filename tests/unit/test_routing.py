@@ -48,7 +48,9 @@ def test_root_url(typed: str) -> None:
     assert root_url(typed) == "http://h:1"
 
 
-@pytest.mark.parametrize("typed", ["ftp://x", "localhost:8080", "http://", "http://x:99999", "http://x:port", "http://[", "x"])
+@pytest.mark.parametrize(
+    "typed", ["ftp://x", "localhost:8080", "http://", "http://x:99999", "http://x:port", "http://[", "x"]
+)
 def test_bad_url(typed: str) -> None:
     """What is no http(s) URL is refused, with the form that would do."""
     with pytest.raises(ConfigurationError, match=r"endpoint_url=.* is not an http\(s\) URL; give one like"):
@@ -113,7 +115,9 @@ def test_own_key_goes_to_its_host() -> None:
     """With a provider's own key its own host is called, in its dialect."""
     (route,) = resolve_routes("org/name", "together", endpoint_url=None, engine=None, own_key=True)
 
-    assert route == Route("provider", "https://api.together.xyz/v1/chat/completions", "org/name", "together", "together")
+    assert route == Route(
+        "provider", "https://api.together.xyz/v1/chat/completions", "org/name", "together", "together"
+    )
 
 
 def test_own_key_by_suffix() -> None:

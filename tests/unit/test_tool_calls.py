@@ -102,7 +102,9 @@ def test_broken_arguments(raw: str) -> None:
 
 def test_ids_are_told_apart() -> None:
     """Ids that repeat between turns ("0" on TGI) are replaced; real ones stay."""
-    calls, _ = read_tool_calls([function("f", "{}", id="0"), function("f", "{}", id=None), function("f", "{}", id="real")])
+    calls, _ = read_tool_calls(
+        [function("f", "{}", id="0"), function("f", "{}", id=None), function("f", "{}", id="real")]
+    )
 
     assert len({call["id"] for call in calls}) == 3
     assert calls[2]["id"] == "real"
@@ -122,7 +124,8 @@ def test_nothing(raw: Any) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
 
@@ -133,7 +136,12 @@ def test_cut_anywhere(arguments: list[dict[str, Any]], data: st.DataObject) -> N
     for index, value in enumerate(arguments):
         text = json.dumps(value)
         cut = data.draw(st.integers(0, len(text)))
-        pieces.append([[function(f"f{index}", text[:cut], index=index, id=f"c{index}")], [function(None, text[cut:], index=index)]])
+        pieces.append(
+            [
+                [function(f"f{index}", text[:cut], index=index, id=f"c{index}")],
+                [function(None, text[cut:], index=index)],
+            ]
+        )
     deltas = [pieces[i][0] for i in range(len(pieces))] + data.draw(st.permutations([p[1] for p in pieces]))
 
     assert read(*deltas) == [(f"f{i}", value) for i, value in enumerate(arguments)]
