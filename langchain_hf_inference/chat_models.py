@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -17,37 +16,20 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field
 
+from langchain_hf_inference._chat_call import ChatCall, chat_call
 from langchain_hf_inference._connection import HFConnection
-from langchain_hf_inference._protocol.chat_request import chat_request, needs_engine
 from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER, ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
 from langchain_hf_inference._protocol.dialects import dialect_of
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.tools import normalised_choice, tool_names
 from langchain_hf_inference._protocol.wire import WireRequest
-from langchain_hf_inference._settings import SETTINGS, ChatSettings, canonical, checked_settings, warn_of_typos
+from langchain_hf_inference._settings import SETTINGS, ChatSettings
 from langchain_hf_inference._structured_output import Method, response_format_of, structured
 from langchain_hf_inference._transport.http import OnRetry
 
 _TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
 """Keys of which a tool's definition has one, whoever's form it is in."""
-_warned: set[str] = set()
-"""What the user has been told once, over all models of the process."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call: the conversation, and the settings of model and call joined."""
-
-    messages: list[BaseMessage]
-    settings: dict[str, Any]
-    model: str | None
-    options: ReadOptions
-    stream: bool
-
-    @property
-    def needs_engine(self) -> bool:
-        return needs_engine(self.messages, self.settings)
 
 
 class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
@@ -231,38 +213,19 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
 
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
-    ) -> _Call:
-        """Join the model's settings and the call's: a call's None takes a setting back."""
-        given = canonical(kwargs, SETTINGS | {"model"})
-        given.pop("stream", None)
-        extra = {**self.model_kwargs, **given.pop("model_kwargs", {})}
-        model = given.pop("model", None) or self.model
-        warn_of_typos({name: value for name, value in given.items() if name not in SETTINGS and name != "tools"})
+    ) -> ChatCall:
         own = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
-        settings = {**extra, **own, **checked_settings(given)}
-        if stop is not None:
-            settings["stop"] = checked_settings({"stop": stop})["stop"]
-        if not settings.get("stop"):
-            settings.pop("stop", None)
-        settings = {name: value for name, value in settings.items() if value is not None}
-        options = ReadOptions(self.parse_think_tags, settings.get("stop", ()))
-        return _Call(messages, settings, model, options, stream)
+        call = chat_call(own, self.model_kwargs, kwargs, messages=messages, stop=stop, stream=stream)
+        return replace(
+            call,
+            model=call.model or self.model,
+            options=ReadOptions(self.parse_think_tags, call.settings.get("stop", ())),
+            stream_usage=self.stream_usage,
+            replay_reasoning=self.replay_reasoning,
+        )
 
-    def _requests(self, call: _Call, routes: list[Route]) -> list[WireRequest]:
-        requests = []
-        for route in routes:
-            made = chat_request(
-                route,
-                call.messages,
-                call.settings,
-                stream=call.stream,
-                stream_usage=self.stream_usage,
-                replay_reasoning=self.replay_reasoning,
-                headers=self._route_headers(route),
-            )
-            _tell(made.notes)
-            requests.append(made.request)
-        return requests
+    def _requests(self, call: ChatCall, routes: list[Route]) -> list[WireRequest]:
+        return [call.request(route, self._route_headers(route)) for route in routes]
 
     def _should_stream(self, **kwargs: Any) -> bool:
         # A stream carries one message; several answers come whole.
@@ -323,11 +286,3 @@ def _openai_tool(tool: Any, *, strict: bool | None) -> dict[str, Any]:
     ):
         return tool  # a tool of the server's own, such as a provider's web search
     return convert_to_openai_tool(tool, strict=strict)
-
-
-def _tell(notes: Sequence[str]) -> None:
-    """Warn of each thing once."""
-    news = [note for note in notes if note not in _warned]
-    if news:
-        _warned.update(news)
-        warnings.warn("; ".join(news), UserWarning, stacklevel=2)

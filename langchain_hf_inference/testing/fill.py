@@ -11,8 +11,14 @@ _AFTER_PREPOSITION = re.compile(
     r"\b(?:in|for|of|about|to|named)\s+(?:the\s+)?([^?!]+?)(?:[?!]|\.\s|\.?$)", re.IGNORECASE
 )
 _NAME = re.compile(r"(?<=\s)[A-Z][\w-]*")
-_FORMATS = {"date": "2026-01-01", "date-time": "2026-01-01T00:00:00Z", "time": "00:00:00", "uuid": "00000000-0000-4000-8000-000000000000",
-            "email": "scripted@example.org", "uri": "https://example.org"}  # fmt: skip
+_FORMATS = {
+    "date": "2026-01-01",
+    "date-time": "2026-01-01T00:00:00Z",
+    "email": "scripted@example.org",
+    "time": "00:00:00",
+    "uri": "https://example.org",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
 
 
 class Filler:
@@ -76,7 +82,7 @@ class Filler:
     def _text(self, name: str) -> str:
         for source in (self._quoted, self._names):
             if source:
-                return source.pop(0).strip()
+                return str(source.pop(0)).strip()
         return f"{name or 'text'}: {self._prompt}".strip()
 
     def keys(self) -> dict[str, str]:

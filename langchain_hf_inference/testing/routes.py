@@ -165,7 +165,9 @@ def generate(body: dict[str, Any], options: Options, *, stream: bool = False) ->
     details: dict[str, Any] = {"finish_reason": "length" if answer.finish_reason == "length" else "eos_token",
                "generated_tokens": len(pieces), "seed": settings.get("seed")}  # fmt: skip
     if stream:
-        events = [{"index": i + 1, "token": row, "generated_text": None, "details": None} for i, row in enumerate(rows)]
+        events: list[Any] = [
+            {"index": i + 1, "token": row, "generated_text": None, "details": None} for i, row in enumerate(rows)
+        ]
         end = {"id": 2, "text": "</s>", "logprob": -0.1, "special": True}
         events.append({"index": len(rows) + 1, "token": end, "generated_text": full, "details": details})
         return Reply(events=events, done=False)

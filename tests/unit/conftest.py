@@ -11,7 +11,7 @@ import httpx
 import pytest
 from calling import call
 
-from langchain_hf_inference import ChatHFInference, chat_models
+from langchain_hf_inference import ChatHFInference, _chat_call
 from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.lookups import forget_lookups
 from langchain_hf_inference.testing import InferenceServer
@@ -34,7 +34,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
     hub.forget_login()
     forget_lookups()
-    chat_models._warned.clear()
+    _chat_call._warned.clear()
 
 
 class FarEnd:

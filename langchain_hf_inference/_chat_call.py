@@ -1,0 +1,95 @@
+"""One chat call: the settings of model and call joined, ready to be written for a route."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from langchain_hf_inference._protocol.chat_request import chat_request, needs_engine
+from langchain_hf_inference._protocol.chat_response import ReadOptions
+from langchain_hf_inference._protocol.routing import Route
+from langchain_hf_inference._protocol.wire import WireRequest
+from langchain_hf_inference._settings import SETTINGS, canonical, checked_settings, warn_of_typos
+
+_warned: set[str] = set()
+"""What the user has been told once, over all models of the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """The conversation, what is set for it, and how its answer is to be read."""
+
+    messages: Sequence[BaseMessage]
+    settings: Mapping[str, Any]
+    model: str | None
+    stream: bool
+    options: ReadOptions = field(default_factory=ReadOptions)
+    stream_usage: bool = True
+    replay_reasoning: bool = False
+
+    @property
+    def needs_engine(self) -> bool:
+        """Tell whether it matters which engine this meets."""
+        return needs_engine(self.messages, self.settings)
+
+    def request(self, route: Route, headers: Mapping[str, str]) -> WireRequest:
+        """Write the request for `route`, and warn of what its engine cannot take."""
+        made = chat_request(
+            route,
+            self.messages,
+            self.settings,
+            stream=self.stream,
+            stream_usage=self.stream_usage,
+            replay_reasoning=self.replay_reasoning,
+            headers=headers,
+        )
+        _tell(made.notes)
+        return made.request
+
+
+def chat_call(
+    own: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    kwargs: Mapping[str, Any],
+    *,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    stream: bool,
+) -> ChatCall:
+    """Join the settings of a model and of a call: the call's go over the model's, its None takes one back.
+
+    Args:
+        own: The model's settings, by our names.
+        extra: The model's further keys of the body (`model_kwargs`).
+        kwargs: What the call gives, by any name.
+        messages: The conversation.
+        stop: LangChain's own argument for stop strings.
+        stream: Whether a stream is asked for.
+
+    Raises:
+        pydantic.ValidationError: A setting of the call is out of range.
+        ValueError: The call gives one thing twice.
+    """
+    given = canonical(kwargs, SETTINGS | {"model"})
+    given.pop("stream", None)
+    more = {**extra, **given.pop("model_kwargs", {})}
+    model = given.pop("model", None)
+    warn_of_typos({name: value for name, value in given.items() if name not in SETTINGS and name != "tools"})
+    settings = {**more, **own, **checked_settings(given)}
+    if stop is not None:
+        settings["stop"] = checked_settings({"stop": stop})["stop"]
+    if not settings.get("stop"):
+        settings.pop("stop", None)
+    return ChatCall(messages, {name: value for name, value in settings.items() if value is not None}, model, stream)
+
+
+def _tell(notes: Sequence[str]) -> None:
+    """Warn of each thing once."""
+    news = [note for note in notes if note not in _warned]
+    if news:
+        _warned.update(news)
+        warnings.warn("; ".join(news), UserWarning, stacklevel=2)
