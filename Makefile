@@ -28,7 +28,7 @@ test-llama test-transformers test-vllm: test-%: $(VENV)/test
 	ENGINES=$* $(BIN)/python -m pytest tests/integration
 
 test-floor: .venv-floor/ready
-	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py
+	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py --ignore=tests/unit/test_agents.py
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
