@@ -6,6 +6,7 @@ joins; behaviour belongs to the rooms it joins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -32,6 +33,7 @@ from langchain_hf_inference.errors import ConfigurationError
 
 CONNECT_TIMEOUT_S = 10.0
 SCALE_UP_MARGIN_S = 30.0
+_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential", re.IGNORECASE)
 _LIVE = ("http_client", "http_async_client")
 
 
@@ -83,6 +85,8 @@ class HFConnection(BaseModel):
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further keys of the request's body, sent as they are."""
 
+    _lost_secrets: bool = PrivateAttr(default=False)
+    """This model was unpickled, and had a key or secret headers before."""
     _cached_transport: tuple[tuple[Any, ...], HTTPTransport] | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
@@ -175,6 +179,11 @@ class HFConnection(BaseModel):
             engine=self.engine,
             own_key=credentials.is_provider_key,
         )
+        if self._lost_secrets and credentials.token is None and self.api_key is None:
+            raise ConfigurationError(
+                "this model was unpickled, and pickles hold no keys: assign api_key (and default_headers) anew, "
+                "or api_key=False if none is needed"
+            )
         if routes[0].place == "router" and credentials.for_url(routes[0].url) is None:
             raise ConfigurationError(
                 "there is no Hugging Face token: set HF_TOKEN, run `hf auth login`, or give api_key; "
@@ -214,10 +223,21 @@ class HFConnection(BaseModel):
         return Timeouts(connect_s, read_s, self.stream_chunk_timeout)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Leave out what is alive: a pickled model makes or is given its clients anew."""
+        """Leave out of pickles what is alive, and what is secret: keys, and headers that hold any.
+
+        The unpickled model takes the token of its environment, or is given `api_key` anew; a function
+        given as `api_key` is pickled by its name and stays.
+        """
         state = super().__getstate__()
         fields = {name: None if name in _LIVE else value for name, value in state["__dict__"].items()}
-        return {**state, "__dict__": fields, "__pydantic_private__": _without_transport(state["__pydantic_private__"])}
+        secret = isinstance(self.api_key, SecretStr)
+        if secret:
+            fields["api_key"] = None
+        fields["default_headers"] = {k: v for k, v in self.default_headers.items() if not _SECRET_HEADER.search(k)}
+        secret = secret or fields["default_headers"] != self.default_headers
+        private = {**(state["__pydantic_private__"] or {}), "_cached_transport": None}
+        private["_lost_secrets"] = secret or self._lost_secrets
+        return {**state, "__dict__": fields, "__pydantic_private__": private}
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Share what is alive: a copy uses the same clients."""
@@ -230,7 +250,3 @@ class HFConnection(BaseModel):
             return super().__deepcopy__(memo)
         finally:
             self._cached_transport = cached
-
-
-def _without_transport(private: dict[str, Any] | None) -> dict[str, Any] | None:
-    return private and {**private, "_cached_transport": None}

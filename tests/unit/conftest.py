@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from calling import call
+from hypothesis import settings
 
 from langchain_hf_inference import ChatHFInference, _chat_call
 from langchain_hf_inference._transport import hub
@@ -17,6 +19,10 @@ from langchain_hf_inference._transport.lookups import forget_lookups
 from langchain_hf_inference.testing import InferenceServer
 
 __all__ = ["call"]
+
+settings.register_profile("gate", derandomize=True)
+if os.environ.get("CI"):  # the gate asks the same each time; at home hypothesis looks for new cases
+    settings.load_profile("gate")
 
 COMPLETION: dict[str, Any] = {
     "id": "c1", "object": "chat.completion", "created": 1, "model": "served",

@@ -13,7 +13,7 @@ from calling import Call, both_ways
 from pydantic import SecretStr, ValidationError
 
 from conftest import FarEnd
-from langchain_hf_inference import ChatHFInference
+from langchain_hf_inference import ChatHFInference, ConfigurationError
 from langchain_hf_inference._settings import ALIASES, SETTINGS
 
 FarEndMaker = Callable[..., FarEnd]
@@ -181,10 +181,30 @@ def test_copies(far_end: FarEndMaker) -> None:
     for _ in range(2):
         twin, other = copy.deepcopy(model), pickle.loads(pickle.dumps(model))
         assert twin.http_client is model.http_client
-        assert (other.http_client, other.temperature, other.api_key) == (None, 0.5, model.api_key)
+        assert (other.http_client, other.temperature) == (None, 0.5)
         assert twin.invoke("Hello").text == "Hi"
         model.invoke("Hello")
     assert len(far.requests) == 4
+
+
+@both_ways
+def test_pickles_hold_no_secret(call: Call, far_end: FarEndMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and secret headers are not in a pickle; the unpickled model says so where it needs one."""
+    far = far_end()
+    model = far.model(api_key="hf_secret", default_headers={"X-Api-Key": "hf_secret", "X-Plain": "1"})
+    data = pickle.dumps(model)
+    assert b"hf_secret" not in data
+
+    twin = pickle.loads(pickle.dumps(pickle.loads(data)))
+    twin.http_client, twin.http_async_client = model.http_client, model.http_async_client
+    with pytest.raises(ConfigurationError, match="pickles hold no keys: assign api_key"):
+        call.invoke(twin, "Hello")
+    monkeypatch.setenv("HF_TOKEN", "hf_ambient")
+    assert call.invoke(twin, "Hello").text == "Hi"
+    assert (far.requests[0].headers["authorization"], far.requests[0].headers["x-plain"]) == ("Bearer hf_ambient", "1")
+    twin.api_key = SecretStr("hf_new")
+    call.invoke(twin, "Hello")
+    assert far.requests[1].headers["authorization"] == "Bearer hf_new"
 
 
 def test_assigned_settings_hold(far_end: FarEndMaker) -> None:
