@@ -7,6 +7,7 @@ joins; behaviour belongs to the rooms it joins.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -122,6 +123,18 @@ class HFConnection(BaseModel):
     @classmethod
     def _normalise_url(cls, value: str | None) -> str | None:
         return None if value is None or not value.strip() else normalised_url(value)
+
+    @model_validator(mode="after")
+    def _warn_of_idle_settings(self) -> Self:
+        if self.endpoint_url and self.bill_to and not is_hugging_face_host(self.endpoint_url):
+            warnings.warn(
+                "bill_to works on the Hugging Face router; endpoint_url is another", UserWarning, stacklevel=3
+            )
+        if self.scale_up_timeout and not self.endpoint_url:
+            warnings.warn(
+                "scale_up_timeout works on Inference Endpoints; no endpoint_url is set", UserWarning, stacklevel=3
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_route(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -14,7 +14,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import Field
 
 from langchain_hf_inference._chat_call import ChatCall, chat_call
 from langchain_hf_inference._connection import HFConnection
@@ -64,7 +63,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
     """Ask streams for token counts; servers that refuse to be asked are asked again without."""
     replay_reasoning: bool = False
     """Send the reasoning of earlier answers back (gpt-oss, GLM and Kimi call tools better with it)."""
-    parse_think_tags: bool | str = Field(default=False, union_mode="left_to_right")
+    parse_think_tags: bool | Literal["open"] = False
     """Take `<think>…</think>` in the text for reasoning. "open": the template opens the tag itself."""
 
     def _generate(

@@ -104,14 +104,14 @@ def task_url(url: str, path: str = CHAT_PATH) -> str:
     return urlunsplit(parts._replace(path=base))
 
 
-def root_url(url: str) -> str:
-    """Give the address under which a server's own routes (`/info`, `/v1/models`) lie."""
+def server_url(url: str, path: str) -> str:
+    """Give the address of one of a server's own routes (`/info`, `/v1/models`); the query is kept."""
     parts = urlsplit(task_url(url))
-    path = parts.path.removesuffix(CHAT_PATH)
-    head, _, last = path.rpartition("/")
+    root = parts.path.removesuffix(CHAT_PATH)
+    head, _, last = root.rpartition("/")
     if last[:1] == "v" and last[1:].isdigit():
-        path = head
-    return urlunsplit(parts._replace(path=path))
+        root = head
+    return urlunsplit(parts._replace(path=root + path))
 
 
 def resolve_routes(

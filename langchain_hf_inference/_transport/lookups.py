@@ -7,12 +7,14 @@ server that does not answer is an OpenAI-compatible one, and a name that is not 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from langchain_hf_inference._protocol.detection import ServerFacts, read_info, read_models
 from langchain_hf_inference._protocol.providers import mapping_url, read_provider_ids
-from langchain_hf_inference._protocol.routing import root_url
+from langchain_hf_inference._protocol.routing import server_url
 from langchain_hf_inference._protocol.wire import WireResponse
 from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.http import HTTPTransport
@@ -27,16 +29,26 @@ T = TypeVar("T")
 
 
 class _Memory(Generic[T]):
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, ...], tuple[float, T]] = {}
+    """Answers by key, and a lock for each key: of many calls that need to know, one asks."""
 
-    def get(self, *key: str) -> T | None:
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[float, T]] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._async_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
+
+    def get(self, key: str) -> T | None:
         until, value = self._rows.get(key, (0.0, None))
         return value if time.monotonic() < until else None
 
-    def keep(self, value: T, *key: str, known: bool) -> T:
+    def keep(self, value: T, key: str, *, known: bool) -> T:
         self._rows[key] = (time.monotonic() + (KNOWN_S if known else UNKNOWN_S), value)
         return value
+
+    def lock(self, key: str) -> threading.Lock:
+        return self._locks.setdefault(key, threading.Lock())
+
+    def alock(self, key: str) -> asyncio.Lock:
+        return self._async_locks.setdefault(asyncio.get_running_loop(), {}).setdefault(key, asyncio.Lock())
 
     def clear(self) -> None:
         self._rows.clear()
@@ -54,28 +66,30 @@ def forget_lookups() -> None:
 
 def server_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
     """Ask the server behind `url` what it is and what its model is called."""
-    root = root_url(url)
-    if (facts := _servers.get(root)) is not None:
+    if (facts := _servers.get(url)) is not None:
         return facts
-    info = _asked(transport, f"{root}/info", credentials)
-    facts = read_info(_json(info))
-    if facts is None:
-        models = _asked(transport, f"{root}/v1/models", credentials)
-        facts = read_models(_json(models), models.headers if models else {})
-    return _servers.keep(facts, root, known=facts.engine is not None)
+    with _servers.lock(url):
+        if (facts := _servers.get(url)) is not None:
+            return facts
+        facts = read_info(_json(_asked(transport, server_url(url, "/info"), credentials)))
+        if facts is None:
+            models = _asked(transport, server_url(url, "/v1/models"), credentials)
+            facts = read_models(_json(models), models.headers if models else {})
+        return _servers.keep(facts, url, known=facts.engine is not None)
 
 
 async def aserver_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
     """Like `server_facts`."""
-    root = root_url(url)
-    if (facts := _servers.get(root)) is not None:
+    if (facts := _servers.get(url)) is not None:
         return facts
-    info = await _aasked(transport, f"{root}/info", credentials)
-    facts = read_info(_json(info))
-    if facts is None:
-        models = await _aasked(transport, f"{root}/v1/models", credentials)
-        facts = read_models(_json(models), models.headers if models else {})
-    return _servers.keep(facts, root, known=facts.engine is not None)
+    async with _servers.alock(url):
+        if (facts := _servers.get(url)) is not None:
+            return facts
+        facts = read_info(_json(await _aasked(transport, server_url(url, "/info"), credentials)))
+        if facts is None:
+            models = await _aasked(transport, server_url(url, "/v1/models"), credentials)
+            facts = read_models(_json(models), models.headers if models else {})
+        return _servers.keep(facts, url, known=facts.engine is not None)
 
 
 def provider_model(transport: HTTPTransport, model: str, provider: str) -> str:

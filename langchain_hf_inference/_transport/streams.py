@@ -64,7 +64,7 @@ class _StreamState:
         self._waiting: list[ServerSentEvent] = []
         self._since = time.monotonic()
         limits = response.request.extensions.get("timeout")
-        if isinstance(limits, dict) and timeouts.chunk_s is not None:
+        if isinstance(limits, dict):
             limits["read"] = timeouts.chunk_s  # httpcore reads it when the body begins
 
     @property

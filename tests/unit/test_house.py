@@ -97,12 +97,13 @@ UNEQUAL = {
     "acredentials": "functions given as api_key are called on a thread, so that they cannot block the loop",
     "aprovider_model": "importing huggingface_hub takes its time and goes to a thread",
     "abyte_chunks": "the difference is the name of httpx's own twin",
+    "alock": "an asyncio lock belongs to its event loop",
     "adiscard": "its clients belong to the running loop",
     "aleased": "its client is made in the running loop",
 }
 SAME = {
     "enter_async_context": "enter_context", "push_async_callback": "callback", "asynccontextmanager": "contextmanager",
-    "async_client": "client", "AsyncClient": "Client", "aclosing": "closing", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
+    "async_client": "client", "AsyncClient": "Client", "aclosing": "closing", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
 }  # fmt: skip
 
 

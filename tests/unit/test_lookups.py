@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +44,17 @@ def test_asked_once(call: Call, far_end: FarEndMaker) -> None:
 
     assert asked(far) == ["GET /info", "POST /v1/chat/completions", "POST /v1/chat/completions"]
     assert "top_p" not in far.bodies[0]
+
+
+def test_many_at_once_ask_once(far_end: FarEndMaker) -> None:
+    """Of many calls at once one asks, on threads and in an event loop."""
+    for way in ("sync", "async"):
+        far = far_end(engine_server({"/info": TGI_INFO}))
+        model = far.model(endpoint_url=f"http://{way}:1", top_p=1.0)
+
+        model.batch(["Hello"] * 20) if way == "sync" else asyncio.run(model.abatch(["Hello"] * 20))
+
+        assert asked(far).count("GET /info") == 1
 
 
 @both_ways

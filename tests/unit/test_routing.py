@@ -12,7 +12,7 @@ from langchain_hf_inference._protocol.routing import (
     Route,
     is_hugging_face_host,
     resolve_routes,
-    root_url,
+    server_url,
     shown_url,
     task_url,
 )
@@ -43,9 +43,10 @@ def test_task_url(typed: str, asked: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["http://h:1", "http://h:1/v1", "http://h:1/v1/chat/completions", "http://h:1/v4/"])
-def test_root_url(typed: str) -> None:
-    """The server's own routes lie at its root."""
-    assert root_url(typed) == "http://h:1"
+def test_server_url(typed: str) -> None:
+    """The server's own routes lie at its root, under the same query."""
+    assert server_url(typed, "/info") == "http://h:1/info"
+    assert server_url(f"{typed}?key=1", "/v1/models") == "http://h:1/v1/models?key=1"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ def test_url_as_model() -> None:
         ChatHFInference(model="http://h:1", endpoint_url="http://h:2")
 
 
+def test_idle_settings_are_told() -> None:
+    """A setting that works elsewhere only is told."""
+    with pytest.warns(UserWarning, match="bill_to works on the Hugging Face router"):
+        ChatHFInference(endpoint_url="http://h:1", bill_to="me")
+    with pytest.warns(UserWarning, match="scale_up_timeout works on Inference Endpoints"):
+        ChatHFInference(model="a/b", scale_up_timeout=5)
+
+
 def test_contradiction_at_construction() -> None:
     """What does not go together is told at construction."""
     with pytest.raises(ValidationError, match="exclude each other"):
