@@ -22,9 +22,11 @@ test-unit: $(VENV)/test
 	$(BIN)/python -m pytest tests/unit --cov --cov-report=term:skip-covered
 
 test-embedded: $(VENV)/test
+	$(BIN)/python tests/integration/engines.py mlx --install
 	ENGINES=mlx $(BIN)/python -m pytest tests/integration
 
 test-llama test-transformers test-vllm: test-%: $(VENV)/test
+	$(BIN)/python tests/integration/engines.py $* --install
 	ENGINES=$* $(BIN)/python -m pytest tests/integration
 
 test-floor: .venv-floor/ready

@@ -230,12 +230,9 @@ def test_unreadable_answers(call: Call, far_end: FarEndMaker) -> None:
 def test_headers(call: Call, far_end: FarEndMaker) -> None:
     """default_headers go along and win; scale_up_timeout goes to endpoints."""
     far = far_end()
-    model = far.model(
-        default_headers={"X-Mine": "1", "authorization": "Basic x"},
-        endpoint_url="http://h:1",
-        scale_up_timeout=300,
-        bill_to="o",
-    )
+    own = {"X-Mine": "1", "authorization": "Basic x"}
+    with pytest.warns(UserWarning, match="bill_to"):
+        model = far.model(default_headers=own, endpoint_url="http://h:1", scale_up_timeout=300, bill_to="o")
 
     call.invoke(model, "Hello")
 
