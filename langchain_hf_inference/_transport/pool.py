@@ -8,6 +8,7 @@ event loop. A client that `discard` takes out while requests run is closed by th
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import ssl
 import threading
@@ -126,6 +127,12 @@ async def adiscard(origin: str) -> None:
         await shared.client.aclose()
 
 
+def _close_all() -> None:
+    """Close the sync clients with the process, so that no socket is left to the garbage collector."""
+    while _clients:
+        _clients.popitem()[1].client.close()
+
+
 def _forget() -> None:
     global _lock
     _lock = threading.Lock()
@@ -134,5 +141,6 @@ def _forget() -> None:
     _closers.clear()
 
 
+atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
