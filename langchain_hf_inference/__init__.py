@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ServerError,
         StreamError,
     )
+    from langchain_hf_inference.llms import HFInferenceLLM
 
 __all__ = [
     "APIConnectionError",
@@ -38,6 +39,7 @@ __all__ = [
     "ConfigurationError",
     "ContextLengthError",
     "HFInferenceError",
+    "HFInferenceLLM",
     "InvalidRequestError",
     "ModelLoadingError",
     "ModelNotFoundError",
@@ -51,7 +53,7 @@ __all__ = [
     "__version__",
 ]
 
-_ROOMS = {"ChatHFInference": "chat_models"}
+_ROOMS = {"ChatHFInference": "chat_models", "HFInferenceLLM": "llms"}
 """Where a name lives; errors are the default. Loaded on first use: importing the package costs nothing."""
 
 

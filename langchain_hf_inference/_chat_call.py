@@ -14,6 +14,7 @@ from langchain_hf_inference._protocol.chat_response import ReadOptions
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, canonical, checked_settings, warn_of_typos
+from langchain_hf_inference._transport.http import OnRetry
 
 _warned: set[str] = set()
 """What the user has been told once, over all models of the process."""
@@ -47,7 +48,7 @@ class ChatCall:
             replay_reasoning=self.replay_reasoning,
             headers=headers,
         )
-        _tell(made.notes)
+        tell(made.notes)
         return made.request
 
 
@@ -87,9 +88,14 @@ def chat_call(
     return ChatCall(messages, {name: value for name, value in settings.items() if value is not None}, model, stream)
 
 
-def _tell(notes: Sequence[str]) -> None:
+def tell(notes: Sequence[str]) -> None:
     """Warn of each thing once."""
     news = [note for note in notes if note not in _warned]
     if news:
         _warned.update(news)
         warnings.warn("; ".join(news), UserWarning, stacklevel=2)
+
+
+def on_retry_of(run_manager: Any) -> OnRetry | None:
+    """Give what LangChain's handlers want to hear of retries by."""
+    return run_manager.on_retry if run_manager is not None else None

@@ -161,8 +161,8 @@ class HFConnection(BaseModel):
         routes = self._routes(model, credentials)
         first = routes[0]
         if first.place == "provider" and first.model and first.provider:
-            name = lookups.provider_model(transport, first.model, first.provider)
-            routes = [replace(first, model=name), *routes[1:]]
+            known = lookups.provider_models(transport, first.model).get(first.provider)
+            routes = [replace(first, model=known.id if known else first.model), *routes[1:]]
         elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
             facts = lookups.server_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
@@ -176,8 +176,8 @@ class HFConnection(BaseModel):
         routes = self._routes(model, credentials)
         first = routes[0]
         if first.place == "provider" and first.model and first.provider:
-            name = await lookups.aprovider_model(transport, first.model, first.provider)
-            routes = [replace(first, model=name), *routes[1:]]
+            known = (await lookups.aprovider_models(transport, first.model)).get(first.provider)
+            routes = [replace(first, model=known.id if known else first.model), *routes[1:]]
         elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
             facts = await lookups.aserver_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
@@ -192,17 +192,23 @@ class HFConnection(BaseModel):
             engine=self.engine,
             own_key=credentials.is_provider_key,
         )
+        self._check_key(credentials)
+        self._check_token(routes[0], credentials)
+        return routes
+
+    def _check_key(self, credentials: Credentials) -> None:
         if self._lost_secrets and credentials.token is None and self.api_key is None:
             raise ConfigurationError(
                 "this model was unpickled, and pickles hold no keys: assign api_key (and default_headers) anew, "
                 "or api_key=False if none is needed"
             )
-        if routes[0].place == "router" and credentials.for_url(routes[0].url) is None:
+
+    def _check_token(self, route: Route, credentials: Credentials) -> None:
+        if route.place == "router" and credentials.for_url(route.url) is None:
             raise ConfigurationError(
                 "there is no Hugging Face token: set HF_TOKEN, run `hf auth login`, or give api_key; "
                 "tokens are made at https://huggingface.co/settings/tokens"
             )
-        return routes
 
     def _route_headers(self, route: Route) -> dict[str, str]:
         headers = {}

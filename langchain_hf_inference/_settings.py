@@ -46,8 +46,8 @@ Count = Annotated[int, BeforeValidator(_no_bool)]
 StopStrings = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed)]
 
 
-class ChatSettings(BaseModel):
-    """The settings of a chat completion. None is "not set": the server's own default holds."""
+class SamplingSettings(BaseModel):
+    """What chat and text generation have in common. None is "not set": the server's own default holds."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -58,7 +58,7 @@ class ChatSettings(BaseModel):
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     """Sample from the likeliest tokens that make up this probability."""
     top_k: Annotated[Count, Field(ge=-1)] | None = None
-    """Sample from so many of the likeliest tokens; 0 and -1 are no limit. Not known to TGI's chat."""
+    """Sample from so many of the likeliest tokens; 0 and -1 are no limit. TGI's chat does not know it."""
     min_p: Annotated[Number, Field(ge=0, le=1)] | None = None
     """Leave out tokens less likely than this share of the likeliest one."""
     typical_p: Annotated[Number, Field(gt=0, le=1)] | None = None
@@ -75,14 +75,23 @@ class ChatSettings(BaseModel):
     """Texts that end the answer and are not part of it."""
     n: Annotated[Count, Field(ge=1)] | None = None
     """Number of answers; more than one comes through `generate`, and is not streamed."""
-    logprobs: bool | None = None
-    """Give the log probability of each token, in `response_metadata["logprobs"]`."""
-    top_logprobs: Annotated[Count, Field(ge=0, le=20)] | None = None
-    """Give those of so many alternatives too; implies `logprobs`."""
     logit_bias: dict[str | int, Number] | None = None
     """Token id to bias, -100 to 100."""
     response_format: dict[str, Any] | None = None
     """OpenAI's form: `{"type": "json_schema", "json_schema": {…}}`; written as each engine wants it."""
+    user: str | None = None
+    """Your user, for the provider's abuse detection."""
+    extra_body: dict[str, Any] | None = None
+    """Merged into the request's body last, over everything."""
+
+
+class ChatSettings(SamplingSettings):
+    """The settings of a chat completion."""
+
+    logprobs: bool | None = None
+    """Give the log probability of each token, in `response_metadata["logprobs"]`."""
+    top_logprobs: Annotated[Count, Field(ge=0, le=20)] | None = None
+    """Give those of so many alternatives too; implies `logprobs`."""
     tool_choice: str | bool | dict[str, Any] | None = None
     """Sent along whenever tools are bound."""
     tool_prompt: str | None = None
@@ -95,13 +104,42 @@ class ChatSettings(BaseModel):
     """Variables of the chat template, such as `{"enable_thinking": False}`."""
     stream_options: dict[str, Any] | None = None
     """Sent with streams in place of `{"include_usage": True}`."""
-    user: str | None = None
-    """Your user, for the provider's abuse detection."""
-    extra_body: dict[str, Any] | None = None
-    """Merged into the request's body last, over everything."""
+
+
+class TextSettings(SamplingSettings):
+    """The settings of text generation; those below `echo` are TGI's own."""
+
+    logprobs: Annotated[Count, Field(ge=0, le=20)] | None = None
+    """OpenAI's completions: log probabilities of so many tokens, in `generation_info["logprobs"]`."""
+    echo: bool | None = None
+    """OpenAI's completions: let the server say the prompt back; `return_full_text` works with every server."""
+    suffix: str | None = None
+    """OpenAI's completions: the text that comes after the gap to be filled."""
+    best_of: Annotated[Count, Field(ge=1)] | None = None
+    """Let the server generate so many and give the best; TGI tells of the others in `generation_info`."""
+    return_full_text: bool | None = None
+    """Put the prompt before the answer."""
+    do_sample: bool | None = None
+    """Sample; False is greedy. Implied by the settings of sampling."""
+    truncate: Annotated[Count, Field(ge=1)] | None = None
+    """Keep only so many of the prompt's last tokens."""
+    watermark: bool | None = None
+    """Watermark the text (Kirchenbauer et al. 2023)."""
+    grammar: dict[str, Any] | None = None
+    """`{"type": "json", "value": SCHEMA}`, `{"type": "regex", "value": …}`, or 3.3's "json_schema"; brought into vLLM's,
+    SGLang's and llama.cpp's forms for them."""
+    adapter_id: str | None = None
+    """LoRA adapter to use."""
+    details: bool | None = None
+    """Tell of each token in `generation_info["tokens"]`, streams included."""
+    decoder_input_details: bool | None = None
+    """Tell of the prompt's tokens too, in `generation_info["prefill"]`; not in streams."""
+    top_n_tokens: Annotated[Count, Field(ge=0)] | None = None
+    """Tell of so many alternatives to each token, in `generation_info["top_tokens"]`."""
 
 
 SETTINGS = frozenset(ChatSettings.model_fields)
+TEXT_SETTINGS = frozenset(TextSettings.model_fields)
 
 
 def canonical(values: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
@@ -151,22 +189,22 @@ def _suggestion(name: str, known: frozenset[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
-def warn_of_typos(names: Mapping[str, Any]) -> None:
+def warn_of_typos(names: Mapping[str, Any], known: frozenset[str] = SETTINGS) -> None:
     """Warn of settings of a call that look like slips of one of ours; all others are the user's own."""
     for name in names:
-        if suggestion := _suggestion(name, SETTINGS):
+        if suggestion := _suggestion(name, known):
             warnings.warn(f"{name} is not a setting of ours and goes into the request as it is.{suggestion}",
                           UserWarning, stacklevel=5)  # fmt: skip
 
 
-def checked_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+def checked_settings(values: Mapping[str, Any], kind: type[SamplingSettings] = ChatSettings) -> dict[str, Any]:
     """Check the settings of one call; names that are not ours pass.
 
     Raises:
         pydantic.ValidationError: A value is out of range; it names the setting.
     """
-    ours = {name: value for name, value in values.items() if name in SETTINGS and value is not None}
+    ours = {name: value for name, value in values.items() if name in kind.model_fields and value is not None}
     if ours:
-        checked = ChatSettings.model_validate(ours)
+        checked = kind.model_validate(ours)
         return {**values, **{name: getattr(checked, name) for name in ours}}
     return dict(values)

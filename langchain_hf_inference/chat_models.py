@@ -15,7 +15,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from langchain_hf_inference._chat_call import ChatCall, chat_call
+from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER, ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
@@ -25,7 +25,6 @@ from langchain_hf_inference._protocol.tools import normalised_choice, tool_names
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, ChatSettings
 from langchain_hf_inference._structured_output import Method, response_format_of, structured
-from langchain_hf_inference._transport.http import OnRetry
 
 _TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
 """Keys of which a tool's definition has one, whoever's form it is in."""
@@ -76,7 +75,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         call = self._call(messages, stop, kwargs, stream=False)
         routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
         requests = self._requests(call, routes)
-        response = self._transport().send(requests, credentials, _on_retry(run_manager))
+        response = self._transport().send(requests, credentials, on_retry_of(run_manager))
         return read_chat_response(response.json(), response.headers, call.options, requests[0])
 
     async def _agenerate(
@@ -89,7 +88,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         call = self._call(messages, stop, kwargs, stream=False)
         routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
         requests = self._requests(call, routes)
-        response = await self._transport().asend(requests, credentials, _on_retry(run_manager))
+        response = await self._transport().asend(requests, credentials, on_retry_of(run_manager))
         return read_chat_response(response.json(), response.headers, call.options, requests[0])
 
     def _stream(
@@ -102,7 +101,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         call = self._call(messages, stop, kwargs, stream=True)
         routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
         requests = self._requests(call, routes)
-        with self._transport().stream(requests, credentials, _on_retry(run_manager)) as events:
+        with self._transport().stream(requests, credentials, on_retry_of(run_manager)) as events:
             reader = ChatStreamReader(events.request, events.headers, call.options)
             with reader.keeping_partial():
                 for event in events:
@@ -125,7 +124,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         call = self._call(messages, stop, kwargs, stream=True)
         routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
         requests = self._requests(call, routes)
-        async with self._transport().astream(requests, credentials, _on_retry(run_manager)) as events:
+        async with self._transport().astream(requests, credentials, on_retry_of(run_manager)) as events:
             reader = ChatStreamReader(events.request, events.headers, call.options)
             with reader.keeping_partial():
                 async for event in events:
@@ -271,10 +270,6 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
     def get_lc_namespace(cls) -> list[str]:
         """Give the path under which `load` finds the class."""
         return ["langchain_hf_inference", "chat_models"]
-
-
-def _on_retry(run_manager: Any) -> OnRetry | None:
-    return run_manager.on_retry if run_manager is not None else None
 
 
 def _openai_tool(tool: Any, *, strict: bool | None) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def chat_request(
     given |= {k: v for k, v in tool_settings.items() if k != "tools"}
     if "top_logprobs" in given and "logprobs" not in given:
         given["logprobs"] = True  # servers refuse the one without the other
-    given, more = _in_dialect(given, dialect)
+    given, more = in_dialect(given, dialect)
     if "response_format" in given:
         if "tools" in tool_settings:
             check_schema_with_tools(dialect)
@@ -99,7 +99,7 @@ def _is_no_op(name: str, value: Any) -> bool:
     return value in NO_OPS.get(name, ()) and not (value is True or (value is False and name != "logprobs"))
 
 
-def _in_dialect(given: JSON, dialect: Dialect) -> tuple[JSON, list[str]]:
+def in_dialect(given: JSON, dialect: Dialect) -> tuple[JSON, list[str]]:
     """Translate settings, leave out no-ops and what harms, and note what the engine cannot do."""
     wire: JSON = {}
     notes: list[str] = []

@@ -21,11 +21,16 @@ class ServerFacts:
 
     engine: str | None = None
     model: str | None = None
+    max_batch: int | None = None
+    """TEI: the most texts in one request."""
 
 
 def read_info(body: Any) -> ServerFacts | None:
-    """Read `GET /info`; None unless it is Text Generation Inference's."""
+    """Read `GET /info`; None unless it is that of Text Generation Inference or Text Embeddings Inference."""
     info = as_object(body)
+    if isinstance(info.get("model_type"), dict) and "max_client_batch_size" in info:
+        most = info["max_client_batch_size"]
+        return ServerFacts("tei", info.get("model_id") or None, most if isinstance(most, int) and most > 0 else None)
     if info.get("router") == "text-generation-router" or "max_total_tokens" in info:
         return ServerFacts("tgi", info.get("model_id") or None)
     return None

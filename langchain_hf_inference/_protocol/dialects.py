@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-Engine = Literal["tgi", "vllm", "sglang", "llama.cpp", "transformers", "mlx", "openai"]
+Engine = Literal["tgi", "vllm", "sglang", "llama.cpp", "transformers", "mlx", "openai", "tei"]
 """The software that serves an `endpoint_url`; "openai" is any other OpenAI-compatible server."""
 
 SchemaFormat = Literal["openai", "tgi", "json_object_schema", "json_schema_schema"]
@@ -160,10 +160,11 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     }
 )  # fmt: skip
 
-ENGINES: tuple[str, ...] = ("tgi", "vllm", "sglang", "llama.cpp", "transformers", "mlx", "openai")
-"""The names that `engine=` takes."""
+CHAT_ENGINES: tuple[str, ...] = ("tgi", "vllm", "sglang", "llama.cpp", "transformers", "mlx", "openai")
+ENGINES: tuple[str, ...] = (*CHAT_ENGINES, "tei")
+"""The names that `engine=` takes; "tei" serves embeddings, rankings and classes."""
 
-_ENGINE_ROWS = tuple(DIALECTS[name] for name in ENGINES)
+_ENGINE_ROWS = tuple(DIALECTS[name] for name in CHAT_ENGINES)
 
 ENGINE_SENSITIVE: frozenset[str] = frozenset().union(
     *(row.ignored | row.refused.keys() | row.renamed.keys() | row.omit_no_ops for row in _ENGINE_ROWS),

@@ -7,6 +7,7 @@ its releases, so a name that is not in it is no error: the router is asked, whic
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -44,8 +45,16 @@ def mapping_url(hub_endpoint: str, model: str) -> str:
     return f"{hub_endpoint.rstrip('/')}/api/models/{model}?expand[]=inferenceProviderMapping"
 
 
-def read_provider_ids(body: Any) -> dict[str, str]:
-    """Read the Hub's answer: provider -> its own id of the model.
+@dataclass(frozen=True, slots=True)
+class ProviderModel:
+    """A model at a provider: the provider's own id of it, and the task it serves there, if told."""
+
+    id: str
+    task: str | None = None
+
+
+def read_provider_models(body: Any) -> dict[str, ProviderModel]:
+    """Read the Hub's answer: provider -> the model there.
 
     The Hub gives an object keyed by provider; its list endpoints give a list of rows. Both are read.
     """
@@ -54,7 +63,7 @@ def read_provider_ids(body: Any) -> dict[str, str]:
         {"provider": provider, **as_object(row)} for provider, row in as_object(mapping).items()
     ]  # fmt: skip
     return {
-        str(row["provider"]): str(row["providerId"])
+        str(row["provider"]): ProviderModel(str(row["providerId"]), row.get("task"))
         for row in map(as_object, rows)
         if row.get("provider") and row.get("providerId")
     }

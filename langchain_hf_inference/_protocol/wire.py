@@ -39,6 +39,8 @@ class WireRequest:
     droppable: tuple[str, ...] = ()
     model: str | None = None
     """The model asked for, to be named in errors."""
+    reduced: tuple[JSON, str] | None = None
+    """A smaller body, and the words of the refusal after which it is tried, once."""
 
     def encoded(self) -> bytes:
         """Give the body as UTF-8 JSON.
@@ -52,12 +54,14 @@ class WireRequest:
             raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
 
     def without_refused(self, error: APIStatusError) -> WireRequest | None:
-        """Give this request less the droppable keys that `error` complains about; None if there are none.
+        """Give this request less what `error` complains about; None if there is nothing to leave out.
 
         transformers serve 4.5x answers `stream_options` with 422 "Unsupported fields in the request".
         """
         if not isinstance(error, InvalidRequestError):
             return None
+        if self.reduced is not None and self.reduced[1] in error.message:
+            return replace(self, body=self.reduced[0], reduced=None)
         refused = tuple(key for key in self.droppable if key in self.body and key in error.message)
         return self.without(refused) if refused else None
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from langchain_hf_inference._protocol.detection import ServerFacts, read_info, read_models
-from langchain_hf_inference._protocol.providers import mapping_url, read_provider_ids
+from langchain_hf_inference._protocol.providers import ProviderModel, mapping_url, read_provider_models
 from langchain_hf_inference._protocol.routing import server_url
 from langchain_hf_inference._protocol.wire import WireResponse
 from langchain_hf_inference._transport import hub
@@ -55,17 +55,18 @@ class _Memory(Generic[T]):
 
 
 _servers: _Memory[ServerFacts] = _Memory()
-_provider_ids: _Memory[dict[str, str]] = _Memory()
+_provider_models: _Memory[dict[str, ProviderModel]] = _Memory()
 
 
 def forget_lookups() -> None:
     """Ask servers and the Hub anew."""
     _servers.clear()
-    _provider_ids.clear()
+    _provider_models.clear()
 
 
 def server_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
     """Ask the server behind `url` what it is and what its model is called."""
+    url = server_url(url, "")
     if (facts := _servers.get(url)) is not None:
         return facts
     with _servers.lock(url):
@@ -80,6 +81,7 @@ def server_facts(transport: HTTPTransport, url: str, credentials: Credentials) -
 
 async def aserver_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
     """Like `server_facts`."""
+    url = server_url(url, "")
     if (facts := _servers.get(url)) is not None:
         return facts
     async with _servers.alock(url):
@@ -92,23 +94,27 @@ async def aserver_facts(transport: HTTPTransport, url: str, credentials: Credent
         return _servers.keep(facts, url, known=facts.engine is not None)
 
 
-def provider_model(transport: HTTPTransport, model: str, provider: str) -> str:
-    """Give the provider's own id of a Hub model, `model` itself where the Hub knows of none."""
-    ids = _provider_ids.get(model)
-    if ids is None:
+def provider_models(transport: HTTPTransport, model: str) -> dict[str, ProviderModel]:
+    """Ask the Hub who serves `model`; nothing where it does not say."""
+    if (known := _provider_models.get(model)) is not None:
+        return known
+    with _provider_models.lock(model):
+        if (known := _provider_models.get(model)) is not None:
+            return known
         answer = _asked(transport, mapping_url(hub.hub_endpoint(), model), Credentials(None, explicit=False))
-        ids = _provider_ids.keep(read_provider_ids(_json(answer)), model, known=answer is not None)
-    return ids.get(provider, model)
+        return _provider_models.keep(read_provider_models(_json(answer)), model, known=answer is not None)
 
 
-async def aprovider_model(transport: HTTPTransport, model: str, provider: str) -> str:
-    """Like `provider_model`."""
-    ids = _provider_ids.get(model)
-    if ids is None:
+async def aprovider_models(transport: HTTPTransport, model: str) -> dict[str, ProviderModel]:
+    """Like `provider_models`."""
+    if (known := _provider_models.get(model)) is not None:
+        return known
+    async with _provider_models.alock(model):
+        if (known := _provider_models.get(model)) is not None:
+            return known
         endpoint = await asyncio.to_thread(hub.hub_endpoint)  # the import of huggingface_hub takes its time
         answer = await _aasked(transport, mapping_url(endpoint, model), Credentials(None, explicit=False))
-        ids = _provider_ids.keep(read_provider_ids(_json(answer)), model, known=answer is not None)
-    return ids.get(provider, model)
+        return _provider_models.keep(read_provider_models(_json(answer)), model, known=answer is not None)
 
 
 def _asked(transport: HTTPTransport, url: str, credentials: Credentials) -> WireResponse | None:

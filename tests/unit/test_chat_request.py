@@ -9,7 +9,7 @@ from langchain_core.messages import HumanMessage
 
 from langchain_hf_inference import ConfigurationError
 from langchain_hf_inference._protocol.chat_request import ChatRequest, chat_request, needs_engine
-from langchain_hf_inference._protocol.dialects import DIALECTS, ENGINES
+from langchain_hf_inference._protocol.dialects import CHAT_ENGINES, DIALECTS
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._settings import SETTINGS
 
@@ -267,10 +267,10 @@ def test_engine_is_asked_only_if_it_matters(settings: dict[str, Any], matters: b
 def test_asking_covers_all_differences(settings: dict[str, Any]) -> None:
     """Where the engine is not asked, every engine gets the same request."""
     if not needs_engine(HELLO, settings):
-        assert {str(body(engine, **settings)) for engine in ENGINES} == {str(body("openai", **settings))}
+        assert {str(body(engine, **settings)) for engine in CHAT_ENGINES} == {str(body("openai", **settings))}
 
 
 def test_rows_have_their_names() -> None:
     """Each row of the table stands under its own name, and every engine has one."""
     assert all(name == row.name for name, row in DIALECTS.items())
-    assert set(ENGINES) <= DIALECTS.keys()
+    assert set(CHAT_ENGINES) <= DIALECTS.keys()

@@ -13,7 +13,7 @@ from calling import Call, both_ways
 
 from conftest import COMPLETION, FarEnd
 from langchain_hf_inference._protocol.detection import ServerFacts, read_info, read_models
-from langchain_hf_inference._protocol.providers import read_provider_ids
+from langchain_hf_inference._protocol.providers import ProviderModel, read_provider_models
 
 FarEndMaker = Callable[..., FarEnd]
 TGI_INFO = {"model_id": "org/model", "router": "text-generation-router", "version": "3.3.4", "max_total_tokens": 4096}
@@ -126,10 +126,11 @@ def test_models_route(body: Any, headers: dict[str, str], engine: str | None, mo
 
 
 def test_info_route() -> None:
-    """`/info` tells TGI of any version, and TEI is not taken for it."""
+    """`/info` tells TGI of any version."""
     assert read_info(TGI_INFO) == ServerFacts("tgi", "org/model")
     assert read_info({"model_id": "m", "max_total_tokens": 2048}) == ServerFacts("tgi", "m")
-    assert read_info({"model_id": "m", "model_type": {"embedding": {"pooling": "cls"}}}) is None
+    tei = {"model_id": "m", "model_type": {"embedding": {"pooling": "cls"}}, "max_client_batch_size": 8}
+    assert read_info(tei) == ServerFacts("tei", "m", 8)
     assert read_info(None) is None
 
 
@@ -142,5 +143,5 @@ def test_info_route() -> None:
 )
 def test_provider_ids(mapping: Any) -> None:
     """The Hub's mapping is read as object and as list; rows without an id are passed over."""
-    assert read_provider_ids({"inferenceProviderMapping": mapping}) == {"novita": "n/x"}
-    assert read_provider_ids({"inferenceProviderMapping": None}) == read_provider_ids([]) == {}
+    assert read_provider_models({"inferenceProviderMapping": mapping}) == {"novita": ProviderModel("n/x")}
+    assert read_provider_models({"inferenceProviderMapping": None}) == read_provider_models([]) == {}

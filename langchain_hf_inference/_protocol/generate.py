@@ -1,0 +1,202 @@
+"""TGI's own text generation (`/generate`, `/generate_stream`), and the pipelines that share its form.
+
+Source: TGI's OpenAPI, versions 1.4.5 to 3.3.6, and `router/src/validation.rs`; the answers of
+hf-inference as recorded 2024-2025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.outputs import Generation, GenerationChunk
+from pydantic_core import from_json
+
+from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.response_format import schema_of
+from langchain_hf_inference._protocol.routing import Route
+from langchain_hf_inference._protocol.sse import ServerSentEvent
+from langchain_hf_inference._protocol.stop_text import StopCutter
+from langchain_hf_inference._protocol.text_answer import TextOptions, generation_info
+from langchain_hf_inference._protocol.usage import finish_reason
+from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_object
+from langchain_hf_inference.errors import ResponseFormatError, StreamError
+
+PARAMETERS = {
+    "max_tokens": "max_new_tokens",
+    **{
+        name: name
+        for name in ("adapter_id", "best_of", "decoder_input_details", "details", "do_sample", "frequency_penalty",
+                     "grammar", "repetition_penalty", "return_full_text", "seed", "stop", "temperature", "top_k",
+                     "top_n_tokens", "top_p", "truncate", "typical_p", "watermark")
+    },
+}  # fmt: skip
+"""Our settings, by TGI's names."""
+
+_NO_OPS: dict[str, tuple[Any, ...]] = {
+    "temperature": (0,), "top_p": (1,), "typical_p": (1,), "top_k": (0, -1), "min_p": (0,), "presence_penalty": (0,),
+    "best_of": (1,), "top_n_tokens": (0,), "n": (1,), "logit_bias": ({},),
+}  # fmt: skip
+"""Values that ask for nothing, which TGI refuses (`temperature` must be above 0) or does not know: left out."""
+
+_PIPELINE = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "do_sample", "return_full_text")
+"""What every pipeline takes; see `WireRequest.reduced`."""
+_PIPELINE_REFUSAL = "model_kwargs"
+
+
+def generate_request(
+    route: Route,
+    prompt: str,
+    settings: Mapping[str, Any],
+    *,
+    form: str,
+    stream: bool,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[WireRequest, list[str]]:
+    """Give the request, and notes on settings that TGI does not have.
+
+    `details` are always asked for: they bear the reason to finish and the token counts.
+
+    Args:
+        route: Where to.
+        prompt: The text to go on from.
+        settings: By our names, None meaning not set.
+        form: "generate" for TGI's own paths, "pipeline" for the form posted to the URL itself.
+        stream: Ask for a stream.
+        headers: Headers beside the token's.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    extra = given.pop("extra_body", {})
+    parameters: JSON = {"details": True, "return_full_text": False}
+    notes = []
+    if "response_format" in given:
+        given.setdefault("grammar", _grammar_of(given.pop("response_format")))
+    if given.get("temperature") == 0:
+        parameters["do_sample"] = False  # greedy is what 0 means
+    for name, value in given.items():
+        if value in _NO_OPS.get(name, ()) and not isinstance(value, bool):
+            continue
+        if name in PARAMETERS:
+            parameters[PARAMETERS[name]] = value
+        else:
+            notes.append(f"Text Generation Inference has no {name} for text generation; it was left out")
+    if stream:
+        parameters.pop("best_of", None)
+        parameters.pop("decoder_input_details", None)
+    body: JSON = {"inputs": prompt, "parameters": {k: v for k, v in parameters.items() if v is not None}}
+    url, reduced = route.url, None
+    if form == "pipeline":
+        body |= {"stream": True} if stream else {}
+        slim = {k: v for k, v in body["parameters"].items() if k in _PIPELINE}
+        reduced = ({**body, "parameters": slim}, _PIPELINE_REFUSAL)
+    elif stream:
+        path, mark, query = url.partition("?")
+        url = path.removesuffix("/generate") + "/generate_stream" + mark + query
+    return WireRequest(url, body | extra, headers or {}, model=route.model, reduced=reduced), notes
+
+
+def _grammar_of(response_format: JSON) -> JSON | None:
+    schema = schema_of(response_format)
+    return {"type": "json", "value": schema} if schema else None
+
+
+def read_generate(raw: Any, options: TextOptions, request: WireRequest) -> Generation:
+    """Read a whole answer: TGI's object, or the list of one of `/` and of pipelines.
+
+    Raises:
+        APIStatusError: The body reports an error.
+        ResponseFormatError: It holds no generated text.
+    """
+    body = raw[0] if isinstance(raw, list) and raw else raw
+    body = body[0] if isinstance(body, list) and body else body  # pipelines nest once more for a list of inputs
+    found = as_object(body)
+    text = found.get("generated_text")
+    if not isinstance(text, str):
+        if failure := read_stream_error("", found, b"", request):
+            raise failure
+        raise ResponseFormatError(f"the answer holds no generated text: {str(raw)[:200]}", body=str(raw)[:500])
+    prefix = options.prompt if options.full_text and text.startswith(options.prompt) else ""
+    text, was_cut = _without_stop(text[len(prefix) :], options)
+    if options.full_text and not prefix:
+        prefix = options.prompt
+    details = as_object(found.get("details"))
+    return Generation(text=prefix + text, generation_info=_info(details, was_cut))
+
+
+def _without_stop(text: str, options: TextOptions) -> tuple[str, bool]:
+    cutter = StopCutter(options.stop)
+    kept = cutter.feed(text) + cutter.close()
+    return kept, cutter.found
+
+
+def _info(details: JSON, was_cut: bool) -> JSON:
+    prefill, raw = details.get("prefill"), details.get("finish_reason")
+    prompt = details.get("input_length") or (len(prefill) if isinstance(prefill, list) and prefill else None)
+    reason = "stop" if was_cut else finish_reason(raw, has_calls=False)
+    info = generation_info(reason, raw, prompt, details.get("generated_tokens"))
+    kept = ("seed", "prefill", "tokens", "top_tokens", "best_of_sequences")
+    return info | {name: details[name] for name in kept if details.get(name) not in (None, [])}
+
+
+class GenerateStreamReader:
+    """Reads the events of one stream: `read` each, then `close`."""
+
+    def __init__(self, request: WireRequest, options: TextOptions) -> None:
+        self._request, self._options = request, options
+        self._cutter = StopCutter(options.stop)
+        self._texts: list[str] = []
+        self._last: JSON | None = None
+
+    def read(self, event: ServerSentEvent) -> list[GenerationChunk]:
+        """Give the text of an event; tokens that are special (end of sequence) have none.
+
+        Raises:
+            APIStatusError: The event reports a failure before any text.
+            StreamError: It does so after text, or is not JSON.
+        """
+        if event.is_end or not event.data.strip():
+            return []
+        try:
+            body = from_json(event.data)
+        except ValueError:
+            body = None
+        if failure := read_stream_error(event.event, body, event.data, self._request):
+            raise self._options.failure(failure, "".join(self._texts))
+        found = as_object(body)
+        if not found:
+            raise StreamError(f"an event of the stream is not JSON: {event.data[:200].decode('utf-8', 'replace')!r}")
+        token = as_object(found.get("token"))
+        if found.get("generated_text") is not None or found.get("details"):
+            self._last = found
+        text = "" if token.get("special") else str(token.get("text") or "")
+        if text := self._cutter.feed(text):
+            self._texts.append(text)
+        info = {
+            name: [found[key]] for name, key in (("tokens", "token"), ("top_tokens", "top_tokens")) if found.get(key)
+        }
+        info = info if self._options.details else {}
+        return [GenerationChunk(text=text, generation_info=info or None)] if text or info else []
+
+    def close(self, stray: bytes = b"") -> list[GenerationChunk]:
+        """Give what was held, and a last chunk with the reason to finish and the counts.
+
+        Raises:
+            StreamError: The stream broke off before the event that ends it.
+        """
+        if self._last is None:
+            if not self._texts and stray:
+                return self._plain_answer(stray)
+            raise StreamError("the stream broke off before its end: the event with generated_text never came")
+        rest = self._cutter.close()
+        info = _info(as_object(self._last.get("details")), self._cutter.found)
+        info.pop("tokens", None)  # given one by one, where asked for
+        return [GenerationChunk(text=rest, generation_info=info)]
+
+    def _plain_answer(self, stray: bytes) -> list[GenerationChunk]:
+        try:
+            body = from_json(stray)
+        except ValueError:
+            shown = stray[:200].decode("utf-8", "replace")
+            raise StreamError(f"the server sent no events; it sent {shown!r}") from None
+        whole = read_generate(body, self._options, self._request)
+        return [GenerationChunk(text=whole.text, generation_info=whole.generation_info)]

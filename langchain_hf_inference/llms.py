@@ -1,0 +1,304 @@
+"""HFInferenceLLM: BaseLLM's hooks, joined to the protocol and the transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseLLM, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.base import Runnable
+from pydantic import Field
+
+from langchain_hf_inference._chat_call import on_retry_of, tell
+from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
+from langchain_hf_inference._protocol.completion import CompletionStreamReader, completion_request, read_completion
+from langchain_hf_inference._protocol.generate import GenerateStreamReader, generate_request, read_generate
+from langchain_hf_inference._protocol.text_answer import TextOptions
+from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
+from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings, canonical, checked_settings, warn_of_typos
+from langchain_hf_inference._task_connection import TaskConnection, TaskRoute
+from langchain_hf_inference._transport.fan_out import afan_out, fan_out
+
+Configs = RunnableConfig | list[RunnableConfig] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _TextCall:
+    """One prompt, and what is set for it."""
+
+    prompt: str
+    settings: Mapping[str, Any]
+    options: TextOptions
+
+    def request(self, target: TaskRoute, headers: Mapping[str, str], *, stream: bool) -> WireRequest:
+        if target.form == "completions":
+            made, notes = completion_request(target.route, self.prompt, self.settings, stream=stream, headers=headers)
+        else:
+            made, notes = generate_request(
+                target.route, self.prompt, self.settings, form=target.form, stream=stream, headers=headers
+            )
+        tell(notes)
+        return made
+
+    def read(self, target: TaskRoute, response: WireResponse, request: WireRequest) -> list[Generation]:
+        if target.form == "completions":
+            return read_completion(response.json(), self.options, request)
+        return [read_generate(response.json(), self.options, request)]
+
+    def reader(self, target: TaskRoute, request: WireRequest) -> CompletionStreamReader | GenerateStreamReader:
+        kind = CompletionStreamReader if target.form == "completions" else GenerateStreamReader
+        return kind(request, self.options)
+
+
+class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
+    """Go on from a text with open models: TGI, Inference Endpoints, vLLM, SGLang, llama.cpp, transformers serve, providers.
+
+    Instantiate:
+        ```python
+        from langchain_hf_inference import HFInferenceLLM
+
+        llm = HFInferenceLLM(endpoint_url="http://localhost:8080", max_tokens=20, stop=["."])
+        base = HFInferenceLLM(model="meta-llama/Llama-3.1-8B", provider="featherless-ai")
+        ```
+
+    TGI is asked by its own API, where all of its parameters live; other engines by OpenAI's
+    `/v1/completions`. For models that chat use `ChatHFInference`: most do, and a plain prompt passes
+    their chat template by. A batch of prompts is sent a few at a time, in order.
+
+    Raises:
+        ConfigurationError: At a call, before anything is sent: no provider serves the model for plain
+            prompts, or what was given does not go together.
+        APIStatusError: The server answered with an error.
+    """
+
+    api: Literal["generate", "completions", "pipeline"] | None = None
+    """TGI's own API, OpenAI's, or `{"inputs", "parameters"}` posted to the URL itself (Inference Endpoints with a
+    handler). By default what the server speaks."""
+    streaming: bool = False
+    """Let `invoke` read the answer as a stream."""
+    max_concurrent_requests: int = Field(default=16, ge=1)
+    """How many prompts of a batch are in work at once."""
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        calls = [self._call(prompt, stop, kwargs) for prompt in prompts]
+        target = self._task_route("text-generation", form=self.api)
+        act = partial(self._answered, target=target, run_manager=run_manager)
+        return self._result(fan_out(act, calls, at_once=self.max_concurrent_requests), target)
+
+    async def _agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        calls = [self._call(prompt, stop, kwargs) for prompt in prompts]
+        target = await self._atask_route("text-generation", form=self.api)
+        act = partial(self._aanswered, target=target, run_manager=run_manager)
+        return self._result(await afan_out(act, calls, at_once=self.max_concurrent_requests), target)
+
+    def _answered(self, call: _TextCall, *, target: TaskRoute, run_manager: Any) -> list[Generation]:
+        if self.streaming:
+            return [self._added(list(self._chunks(call, target, run_manager)))]
+        found: list[Generation] = []
+        for one in _repeated(call, target):
+            request = one.request(target, self._route_headers(target.route), stream=False)
+            response = self._transport().send([request], target.credentials, on_retry_of(run_manager))
+            found += one.read(target, response, request)
+        return found
+
+    async def _aanswered(self, call: _TextCall, *, target: TaskRoute, run_manager: Any) -> list[Generation]:
+        if self.streaming:
+            return [self._added([chunk async for chunk in self._achunks(call, target, run_manager)])]
+        found: list[Generation] = []
+        for one in _repeated(call, target):
+            request = one.request(target, self._route_headers(target.route), stream=False)
+            response = await self._transport().asend([request], target.credentials, on_retry_of(run_manager))
+            found += one.read(target, response, request)
+        return found
+
+    def _stream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[GenerationChunk]:
+        call = self._call(prompt, stop, kwargs)
+        target = self._task_route("text-generation", form=self.api)
+        yield from self._chunks(call, target, run_manager)
+
+    async def _astream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[GenerationChunk]:
+        call = self._call(prompt, stop, kwargs)
+        target = await self._atask_route("text-generation", form=self.api)
+        async for chunk in self._achunks(call, target, run_manager):
+            yield chunk
+
+    def _chunks(self, call: _TextCall, target: TaskRoute, run_manager: Any) -> Iterator[GenerationChunk]:
+        request = call.request(target, self._route_headers(target.route), stream=True)
+        with self._transport().stream([request], target.credentials, on_retry_of(run_manager)) as events:
+            reader = call.reader(target, events.request)
+            for chunk in _opening(call):
+                if run_manager:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+            for event in events:
+                for chunk in reader.read(event):
+                    if run_manager:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+            for chunk in reader.close(events.stray):
+                if run_manager:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    async def _achunks(self, call: _TextCall, target: TaskRoute, run_manager: Any) -> AsyncIterator[GenerationChunk]:
+        request = call.request(target, self._route_headers(target.route), stream=True)
+        async with self._transport().astream([request], target.credentials, on_retry_of(run_manager)) as events:
+            reader = call.reader(target, events.request)
+            for chunk in _opening(call):
+                if run_manager:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+            async for event in events:
+                for chunk in reader.read(event):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+            for chunk in reader.close(events.stray):
+                if run_manager:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: Configs = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Answer each prompt. With `return_exceptions` a prompt that fails gives its error, and the others their text."""
+        if not return_exceptions:
+            return super().batch(inputs, config, **kwargs)
+        # BaseLLM would make one call of them all, so that one failure would take the others' answers along.
+        limited = self._limited(config, len(inputs))
+        return Runnable.batch(self, inputs, limited, return_exceptions=True, **kwargs)
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: Configs = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Like `batch`."""
+        if not return_exceptions:
+            return await super().abatch(inputs, config, **kwargs)
+        limited = self._limited(config, len(inputs))
+        return await Runnable.abatch(self, inputs, limited, return_exceptions=True, **kwargs)
+
+    def _limited(self, config: Configs, count: int) -> list[RunnableConfig]:
+        configs = config if isinstance(config, list) else [config or RunnableConfig()] * count
+        most = self.max_concurrent_requests
+        return [{**one, "max_concurrency": one.get("max_concurrency") or most} for one in configs]
+
+    def _call(self, prompt: str, stop: list[str] | None, kwargs: Mapping[str, Any]) -> _TextCall:
+        given = canonical(kwargs, TEXT_SETTINGS)
+        extra = {**self.model_kwargs, **given.pop("model_kwargs", {})}
+        warn_of_typos({name: value for name, value in given.items() if name not in TEXT_SETTINGS}, TEXT_SETTINGS)
+        own = {name: getattr(self, name) for name in TEXT_SETTINGS if getattr(self, name) is not None}
+        settings = {**extra, **own, **checked_settings(given, TextSettings)}
+        if stop is not None:
+            settings["stop"] = checked_settings({"stop": stop}, TextSettings)["stop"]
+        settings = {name: value for name, value in settings.items() if value is not None and value != []}
+        options = TextOptions(
+            prompt,
+            settings.get("stop", ()),
+            full_text=bool(settings.get("return_full_text")),
+            details=bool(settings.get("details")),
+        )
+        return _TextCall(prompt, settings, options)
+
+    def _added(self, chunks: Sequence[GenerationChunk]) -> Generation:
+        total = chunks[0]
+        for chunk in chunks[1:]:
+            total += chunk
+        return Generation(text=total.text, generation_info=total.generation_info)
+
+    def _result(self, generations: list[list[Generation]], target: TaskRoute) -> LLMResult:
+        usage: dict[str, int] = {}
+        for found in generations:
+            for generation in found:
+                for name, count in ((generation.generation_info or {}).get("token_usage") or {}).items():
+                    usage[name] = usage.get(name, 0) + count
+        names = [(g.generation_info or {}).get("model_name") for found in generations for g in found]
+        model = next(filter(None, names), target.route.model)
+        return LLMResult(
+            generations=[list(f) for f in generations], llm_output={"token_usage": usage, "model_name": model}
+        )
+
+    @property
+    def model_name(self) -> str | None:
+        """The model, by the name under which tracers look for it."""
+        return self.model
+
+    @property
+    def _llm_type(self) -> str:
+        return "huggingface-inference"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        names = ("model", "provider", "endpoint_url", "engine", "api", "model_kwargs", *sorted(TEXT_SETTINGS))
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = LangSmithParams(ls_provider=MODEL_PROVIDER, ls_model_type="llm")
+        if model := self.model or self.endpoint_url:
+            params["ls_model_name"] = model
+        if (temperature := kwargs.get("temperature", self.temperature)) is not None:
+            params["ls_temperature"] = temperature
+        if (max_tokens := kwargs.get("max_tokens", self.max_tokens)) is not None:
+            params["ls_max_tokens"] = max_tokens
+        if stops := stop or self.stop:
+            params["ls_stop"] = list(stops)
+        return params
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Serialised forms name the environment variable instead of the token."""
+        return {"api_key": "HF_TOKEN"}
+
+
+def _opening(call: _TextCall) -> list[GenerationChunk]:
+    return [GenerationChunk(text=call.prompt)] if call.options.full_text else []
+
+
+def _repeated(call: _TextCall, target: TaskRoute) -> list[_TextCall]:
+    """Give the calls that make up `n` answers: TGI gives one at a time, each with a seed of its own."""
+    count = call.settings.get("n") or 1
+    if target.form == "completions" or count == 1:
+        return [call]
+    rest = {name: value for name, value in call.settings.items() if name != "n"}
+    seed = rest.get("seed")
+    seeds = [{} if seed is None else {"seed": seed + i} for i in range(count)]
+    return [replace(call, settings={**rest, **own}) for own in seeds]
