@@ -9,6 +9,7 @@ from langchain_hf_inference._version import __version__
 
 if TYPE_CHECKING:
     from langchain_hf_inference.chat_models import ChatHFInference
+    from langchain_hf_inference.embeddings import HFInferenceEmbeddings
     from langchain_hf_inference.errors import (
         APIConnectionError,
         APIStatusError,
@@ -38,6 +39,7 @@ __all__ = [
     "ChatHFInference",
     "ConfigurationError",
     "ContextLengthError",
+    "HFInferenceEmbeddings",
     "HFInferenceError",
     "HFInferenceLLM",
     "InvalidRequestError",
@@ -53,7 +55,7 @@ __all__ = [
     "__version__",
 ]
 
-_ROOMS = {"ChatHFInference": "chat_models", "HFInferenceLLM": "llms"}
+_ROOMS = {"ChatHFInference": "chat_models", "HFInferenceEmbeddings": "embeddings", "HFInferenceLLM": "llms"}
 """Where a name lives; errors are the default. Loaded on first use: importing the package costs nothing."""
 
 
