@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StreamError,
     )
     from langchain_hf_inference.llms import HFInferenceLLM
+    from langchain_hf_inference.tasks import GeneratedImage, HFReranker, HFTextClassifier, HFTextToImage
 
 __all__ = [
     "APIConnectionError",
@@ -39,9 +40,13 @@ __all__ = [
     "ChatHFInference",
     "ConfigurationError",
     "ContextLengthError",
+    "GeneratedImage",
     "HFInferenceEmbeddings",
     "HFInferenceError",
     "HFInferenceLLM",
+    "HFReranker",
+    "HFTextClassifier",
+    "HFTextToImage",
     "InvalidRequestError",
     "ModelLoadingError",
     "ModelNotFoundError",
@@ -55,7 +60,15 @@ __all__ = [
     "__version__",
 ]
 
-_ROOMS = {"ChatHFInference": "chat_models", "HFInferenceEmbeddings": "embeddings", "HFInferenceLLM": "llms"}
+_ROOMS = {
+    "ChatHFInference": "chat_models",
+    "GeneratedImage": "tasks",
+    "HFInferenceEmbeddings": "embeddings",
+    "HFInferenceLLM": "llms",
+    "HFReranker": "tasks",
+    "HFTextClassifier": "tasks",
+    "HFTextToImage": "tasks",
+}
 """Where a name lives; errors are the default. Loaded on first use: importing the package costs nothing."""
 
 

@@ -111,7 +111,7 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
 
     def _answered(self, call: _TextCall, *, target: TaskRoute, run_manager: Any) -> list[Generation]:
         if self.streaming:
-            return [self._added(list(self._chunks(call, target, run_manager)))]
+            return [self._added([chunk for chunk in self._chunks(call, target, run_manager)])]
         found: list[Generation] = []
         for one in _repeated(call, target):
             request = one.request(target, self._route_headers(target.route), stream=False)
@@ -138,7 +138,8 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
     ) -> Iterator[GenerationChunk]:
         call = self._call(prompt, stop, kwargs)
         target = self._task_route("text-generation", form=self.api)
-        yield from self._chunks(call, target, run_manager)
+        for chunk in self._chunks(call, target, run_manager):
+            yield chunk
 
     async def _astream(
         self,

@@ -152,7 +152,7 @@ ENGINES = {
             "llama", "llama.cpp", f"b{LLAMA_BUILD}", _build_llama,
             lambda home, port: [str(home / "llama-server"), "-m", str(GGUF), "--alias", "tiny-chat", "--host", "127.0.0.1",
                                 "--port", str(port), "--offline", "-c", "4096", "-np", "2", "-t", "1", "--reasoning", "auto",
-                                "--chat-template-kwargs", '{"enable_thinking":false}', "--no-ui"],
+                                "--chat-template-kwargs", '{"enable_thinking":false}', "--no-ui", "--embeddings", "--pooling", "mean"],
             "tiny-chat", {},
         ),
         Engine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ TREES = {path: ast.parse(path.read_text()) for path in FILES}
 
 FLOORS = {
     "errors": 0, "_version": 0, "_protocol": 1, "_settings": 1, "_transport": 2, "_connection": 3, "_task_connection": 4,
-    "_chat_call": 3, "_structured_output": 3, "chat_models": 5, "llms": 5, "embeddings": 5, "testing": 6,
+    "_chat_call": 3, "_structured_output": 3, "chat_models": 5, "llms": 5, "embeddings": 5, "tasks": 5, "testing": 6,
 }  # fmt: skip
 """Which room may stand on which: an import goes to a lower floor, or stays in its own room."""
 
@@ -97,13 +98,14 @@ UNEQUAL = {
     "acredentials": "functions given as api_key are called on a thread, so that they cannot block the loop",
     "aprovider_models": "importing huggingface_hub takes its time and goes to a thread",
     "abyte_chunks": "the difference is the name of httpx's own twin",
+    "afan_out": "threads on the one side, tasks on the other",
     "alock": "an asyncio lock belongs to its event loop",
     "adiscard": "its clients belong to the running loop",
     "aleased": "its client is made in the running loop",
 }
 SAME = {
     "enter_async_context": "enter_context", "push_async_callback": "callback", "asynccontextmanager": "contextmanager",
-    "async_client": "client", "AsyncClient": "Client", "aclosing": "closing", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
+    "async_client": "client", "AsyncClient": "Client", "aclosing": "closing", "asleep": "sleep", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
 }  # fmt: skip
 
 
@@ -133,16 +135,56 @@ def twins() -> list[tuple[str, str, str]]:
     return pairs
 
 
+class _Erased(ast.NodeTransformer):
+    """Takes `async` and `await` away, and gives names of async twins in their sync form."""
+
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        return self.visit(node.value)
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
+        self.generic_visit(node)
+        return ast.For(node.target, node.iter, node.body, node.orelse)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        self.generic_visit(node)
+        return ast.With(node.items, node.body)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        return ast.FunctionDef(sync_name(node.name), node.args, node.body, node.decorator_list, node.returns)
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        self.generic_visit(node)
+        node.is_async = 0
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Name(sync_name(node.id), node.ctx)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        return ast.Attribute(node.value, sync_name(node.attr), node.ctx)
+
+
+DEFINED = {name.rpartition(".")[2] for tree in TREES.values() for name in functions(tree)} | {
+    "_call_with_config",
+    "abatch",
+    "batch",
+}
+
+
+def sync_name(name: str) -> str:
+    """Give the sync twin's name, for a name that has one: `_aopen` -> `_open`, `AsyncClient` -> `Client`."""
+    bare = re.sub(r"^(_?)a", r"\1", name)
+    if name in SAME:
+        return SAME[name]
+    return bare if bare != name and bare in DEFINED else re.sub(r"^Async(?=[A-Z])", "", name)
+
+
 def erased(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     """Give a body without docstring, `async` and `await`, each name in its sync form."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
-    text = "\n".join(ast.unparse(node) for node in body)
-    text = re.sub(r"\b(async|await) ", "", text)
-    for one, other in SAME.items():
-        text = re.sub(rf"\b{one}\b", other, text)
-    text = re.sub(r"\b(_?)a(?=(open|exchange|tried|reduced|stream|send|client|close|leased|credentials|server_facts|asked"
-                  r"|provider_models|get|start_of|resolved|sleep|discard|generate)\b)", r"\1", text)  # fmt: skip
-    return re.sub(r"\bAsync(?=[A-Z])", "", text)
+    return "\n".join(ast.unparse(ast.fix_missing_locations(_Erased().visit(copy.deepcopy(node)))) for node in body)
 
 
 PAIRS = twins()
