@@ -41,6 +41,29 @@ def chat_exchanges() -> list[Exchange]:
     return [read for row in _index() if _is_chat(row) for read in [_exchange(row)]]
 
 
+def task_exchanges() -> list[tuple[str, Exchange]]:
+    """Give (task, exchange) of every text completion, generation, embedding and classification of the index."""
+    found = []
+    for row in _index():
+        if row["method"] == "POST" and not _is_chat(row) and (task := _task(row)):
+            found.append((task, _exchange(row)))
+    return found
+
+
+def _task(row: dict[str, Any]) -> str | None:
+    url, features = row["url"] or "", row["features"]
+    if url.endswith("/completions") or "text_completion" in features:
+        return "completion"
+    if "embeddings" in url or "feature-extraction" in url or "feature_extraction" in row["file"]:
+        return "embedding"
+    if "text_classification" in row["file"]:
+        return "classification"
+    names = ("Generat", "generate", "text_generation", "not_tgi", "non_tgi", "unprocessable")
+    if "native" in features or any(name in row["file"] for name in names):
+        return "generate"
+    return None
+
+
 @cache
 def _index() -> list[dict[str, Any]]:
     path = FOLDER / "index.json"
@@ -50,7 +73,12 @@ def _index() -> list[dict[str, Any]]:
 def _is_chat(row: dict[str, Any]) -> bool:
     if row["url"]:
         return "chat/completions" in row["url"]
-    return any(word.startswith("chat.completion") for word in row["features"])
+    if not row["source"].startswith("tgi_snapshots"):
+        return False
+    body = json.loads((FOLDER / row["file"]).read_text())
+    first = body[0] if isinstance(body, list) and body else body
+    choices = first.get("choices") if isinstance(first, dict) else None
+    return bool(choices) and ("message" in choices[0] or "delta" in choices[0])  # TGI 2.4 calls chat text_completion
 
 
 @cache
@@ -64,7 +92,7 @@ def _exchange(row: dict[str, Any]) -> Exchange:
     if row["source"].startswith("tgi_snapshots"):
         answer: Any = json.loads(path.read_text())
         status, headers, asked = 200, {}, {}
-        if isinstance(answer, list) or answer.get("object") == "chat.completion.chunk":
+        if isinstance(answer, list) or "delta" in (answer.get("choices") or [{}])[0]:
             answer = _events(answer if isinstance(answer, list) else [answer])
     elif path.suffix == ".yaml":
         found = _yaml(path)[row["n"]]
