@@ -148,7 +148,8 @@ def _why_not(
     task: str, model: str, wanted: list[str], known: Mapping[str, object], mapping: Mapping[str, ProviderModel]
 ) -> str:
     chat = [name for name, row in mapping.items() if row.task == "conversational"]
-    if task == "text-generation" and chat:
+    elsewhere = [name for name, row in mapping.items() if row.task == task and name in known]
+    if task == "text-generation" and chat and (set(wanted) <= set(chat) or not elsewhere):
         return f"model={model!r} is a chat model on {', '.join(chat)}, and takes no plain prompts; use ChatHFInference"
     offered = [f"{name} ({row.task})" for name, row in mapping.items()]
     if not offered and not wanted:
