@@ -24,6 +24,7 @@ from langchain_hf_inference._protocol.routing import (
     normalised_url,
     origin_of,
     resolve_routes,
+    shown_url,
 )
 from langchain_hf_inference._settings import canonical, without_unknown
 from langchain_hf_inference._transport import lookups, pool
@@ -167,6 +168,7 @@ class HFConnection(BaseModel):
             facts = lookups.server_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
+        _check_chats(routes[0])
         return routes, credentials
 
     async def _aresolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
@@ -182,6 +184,7 @@ class HFConnection(BaseModel):
             facts = await lookups.aserver_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
+        _check_chats(routes[0])
         return routes, credentials
 
     def _routes(self, model: str | None, credentials: Credentials) -> list[Route]:
@@ -269,3 +272,11 @@ class HFConnection(BaseModel):
             return super().__deepcopy__(memo)
         finally:
             self._cached_transport = cached
+
+
+def _check_chats(route: Route) -> None:
+    if route.dialect == "tei":
+        raise ConfigurationError(
+            f"{shown_url(route.url)} is Text Embeddings Inference, which does not chat; "
+            "use HFInferenceEmbeddings, HFReranker or HFTextClassifier"
+        )

@@ -155,8 +155,6 @@ def _endpoint_route(model: str | None, provider: str | Sequence[str] | None, url
         )
     if engine is not None and engine not in ENGINES:
         raise ConfigurationError(f"engine={engine!r} is not known; it is one of {', '.join(ENGINES)}")
-    if engine == "tei":
-        raise ConfigurationError("engine='tei' (Text Embeddings Inference) does not chat; use HFInferenceEmbeddings")
     target = task_url(url)
     if urlsplit(target).hostname == "router.huggingface.co":
         return Route("router", target, model, "router")

@@ -12,6 +12,7 @@ import pytest
 from calling import Call, both_ways
 
 from conftest import COMPLETION, FarEnd
+from langchain_hf_inference import ConfigurationError
 from langchain_hf_inference._protocol.detection import ServerFacts, read_info, read_models
 from langchain_hf_inference._protocol.providers import ProviderModel, read_provider_models
 
@@ -102,6 +103,15 @@ def test_never_fatal(call: Call, far_end: FarEndMaker, answer: Any) -> None:
     assert call.invoke(model, "Hello").text == "Hi"
     assert asked(far).count("GET /info") == 1
     assert json.loads(far.requests[-1].content)["top_k"] == 5
+
+
+@both_ways
+def test_tei_does_not_chat(call: Call, far_end: FarEndMaker) -> None:
+    """A server that is TEI is told apart before a chat is sent to it."""
+    far = far_end(engine_server({"/info": {"model_type": {"embedding": {}}, "max_client_batch_size": 32}}))
+    for arguments in ({"model": None}, {"engine": "tei"}):
+        with pytest.raises(ConfigurationError, match="Text Embeddings Inference, which does not chat"):
+            call.invoke(far.model(endpoint_url="http://h:1", **arguments), "Hello")
 
 
 @pytest.mark.parametrize(

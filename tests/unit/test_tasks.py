@@ -1,0 +1,163 @@
+"""tasks.py and _protocol/other_tasks.py: classification, pictures, ranking."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.documents import Document
+
+from calling import Call, both_ways
+from conftest import FarEnd
+from langchain_hf_inference import (
+    APIStatusError,
+    ConfigurationError,
+    HFReranker,
+    HFTextClassifier,
+    HFTextToImage,
+    ResponseFormatError,
+)
+from langchain_hf_inference.testing import InferenceServer
+
+FarEndMaker = Callable[..., FarEnd]
+PNG = b"\x89PNG\r\n\x1a\nrest"
+HF = {"inferenceProviderMapping": {"hf-inference": {"providerId": "org/name", "task": "text-classification"}}}
+
+
+def hub(mapping: Any, answer: Any) -> Callable[[httpx.Request], Any]:
+    return lambda request: {"inferenceProviderMapping": mapping} if request.url.host == "huggingface.co" else answer
+
+
+@both_ways
+def test_classify_tei(call: Call) -> None:
+    """TEI gives labels and scores, the best first, for a text and for a pair; batches keep their order."""
+    with InferenceServer(engine="tei") as server:
+        classifier = HFTextClassifier(endpoint_url=server.url, raw_scores=False)
+        assert [row["label"] for row in call.invoke(classifier, "this is bad")] == ["negative", "positive"]
+        assert call.invoke(classifier, ("good", "not good"))[0]["label"] == "negative"
+        assert [r.body["inputs"] for r in server.requests] == ["this is bad", ["good", "not good"]]
+        assert server.requests[0].body == {"inputs": "this is bad", "raw_scores": False, "truncate": True}
+        found = asyncio.run(classifier.abatch(["good", "bad"])) if call.is_async else classifier.batch(["good", "bad"])
+        assert [rows[0]["label"] for rows in found] == ["positive", "negative"]
+
+
+@both_ways
+def test_classify_hf_inference(call: Call, far_end: FarEndMaker) -> None:
+    """hf-inference nests its answer once more, and takes parameters of its own."""
+    rows = [{"label": "NEGATIVE", "score": 0.1}, {"label": "POSITIVE", "score": 0.9}]
+    far = far_end(hub({"hf-inference": {"providerId": "org/name", "task": "text-classification"}}, httpx.Response(200, json=[rows])))
+    classifier = HFTextClassifier(model="org/name", api_key="hf_x", top_k=2, function_to_apply="softmax", **far.clients)
+
+    assert call.invoke(classifier, "fine") == rows[::-1]
+    assert str(far.requests[-1].url) == "https://router.huggingface.co/hf-inference/models/org/name"
+    assert far.bodies[-1] == {"inputs": "fine", "parameters": {"top_k": 2, "function_to_apply": "softmax"}}
+    call.invoke(classifier, ("a", "b"))
+    assert far.bodies[-1]["inputs"] == {"text": "a", "text_pair": "b"}
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("provider", "path", "body", "answer"),
+    [
+        ("hf-inference", "/hf-inference/models/org/name", {"inputs": "cat", "parameters": {"width": 8, "height": 4, "num_inference_steps": 3, "seed": 1}},
+         httpx.Response(200, headers={"content-type": "image/png"}, content=PNG)),
+        ("together", "/together/v1/images/generations",
+         {"model": "org/name", "prompt": "cat", "response_format": "base64", "width": 8, "height": 4, "steps": 3, "seed": 1},
+         httpx.Response(200, json={"data": [{"b64_json": base64.b64encode(PNG).decode()}]})),
+        ("nscale", "/nscale/v1/images/generations",
+         {"model": "org/name", "prompt": "cat", "response_format": "b64_json", "size": "8x4", "num_inference_steps": 3, "seed": 1},
+         httpx.Response(200, json={"data": [{"b64_json": base64.b64encode(PNG).decode()}]})),
+    ],
+)  # fmt: skip
+def test_paint(call: Call, far_end: FarEndMaker, tmp_path: Path, provider: str, path: str, body: Any, answer: Any) -> None:
+    """A picture comes as bytes with its media type, from each provider by its own form; the caller saves it."""
+    far = far_end(hub({provider: {"providerId": "org/name", "task": "text-to-image"}}, answer))
+    painter = HFTextToImage(model="org/name", provider=provider, api_key="hf_x", width=8, height=4, num_inference_steps=3, seed=1, **far.clients)
+
+    image = call.invoke(painter, "cat")
+
+    assert image == (PNG, "image/png")
+    assert image.save(tmp_path / "cat.png").read_bytes() == PNG
+    assert (far.requests[-1].url.path, far.bodies[-1]) == (path, body)
+
+
+@both_ways
+def test_paint_failures(call: Call, far_end: FarEndMaker) -> None:
+    """An error, or an answer that is no picture, is told."""
+    for answer, kind in (({"error": {"message": "boom", "code": 500}}, APIStatusError), ({"data": []}, ResponseFormatError),
+                         ({"data": [{"b64_json": "%%"}]}, ResponseFormatError)):  # fmt: skip
+        far = far_end(hub({"together": {"providerId": "x", "task": "text-to-image"}}, httpx.Response(200, json=answer)))
+        with pytest.raises(kind):
+            call.invoke(HFTextToImage(model="org/name", api_key="hf_x", **far.clients), "cat")
+
+
+DOCUMENTS = [Document(text, metadata={"n": i}) for i, text in enumerate(["dogs bark", "cats eat fish", "cats eat", "rain"])]
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_rerank(way: str) -> None:
+    """The best documents come first, with their scores; the originals stay as they were."""
+    with InferenceServer(engine="tei") as server:
+        reranker = HFReranker(endpoint_url=server.url, top_n=2)
+        query = "what do cats eat"
+        found = asyncio.run(reranker.acompress_documents(DOCUMENTS, query)) if way == "async" else reranker.compress_documents(DOCUMENTS, query)
+
+    assert [(d.page_content, d.metadata["n"]) for d in found] == [("cats eat", 2), ("cats eat fish", 1)]
+    assert found[0].metadata["relevance_score"] > found[1].metadata["relevance_score"]
+    assert "relevance_score" not in DOCUMENTS[2].metadata
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_rerank_many(way: str) -> None:
+    """More texts than a request takes are ranked in several, all together; none gives none."""
+    with InferenceServer(engine="tei") as server:
+        reranker = HFReranker(endpoint_url=server.url, top_n=None)
+        texts = [f"word {i}" for i in range(100)]
+        ranked = asyncio.run(reranker.arank("word 77", texts)) if way == "async" else reranker.rank("word 77", texts)
+        sizes = sorted(len(r.body["texts"]) for r in server.requests)
+        assert (ranked[0][0], len(ranked), sizes) == (77, 100, [4, 32, 32, 32])
+        assert list(reranker.compress_documents([], "x")) == []
+
+
+def test_rerank_jina(far_end: FarEndMaker) -> None:
+    """vLLM and infinity are asked by `/v1/rerank`."""
+    far = far_end({"results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]})
+    reranker = HFReranker(endpoint_url="http://h:1/v1", engine="openai", model="m", **far.clients)
+
+    assert reranker.rank("q", ["a", "b"]) == [(1, 0.9), (0, 0.1)]
+    assert (str(far.requests[0].url), far.bodies[0]) == ("http://h:1/v1/rerank", {"model": "m", "query": "q", "documents": ["a", "b"]})
+
+
+@pytest.mark.parametrize("answer", [[], [{"index": 0, "score": 1}], [{"index": 5, "score": 1}, {"index": 0, "score": 1}], [{"index": 0, "score": 1}] * 2])
+def test_wrong_rankings(far_end: FarEndMaker, answer: Any) -> None:
+    """Missing, foreign or doubled texts in a ranking are told."""
+    far = far_end(httpx.Response(200, json=answer))
+    with pytest.raises(ResponseFormatError, match="2 texts were sent"):
+        HFReranker(endpoint_url="http://h:1", engine="tei", model="m", **far.clients).rank("q", ["a", "b"])
+
+
+def test_as_tools() -> None:
+    """Each is a tool for agents too."""
+    with InferenceServer(engine="tei") as server:
+        rank = HFReranker(endpoint_url=server.url, top_n=1).as_tool()
+        assert rank.invoke({"query": "cats", "texts": ["dogs", "cats"]}) == ["cats"]
+        assert asyncio.run(rank.ainvoke({"query": "cats", "texts": ["dogs", "cats"]})) == ["cats"]
+        classify = HFTextClassifier(endpoint_url=server.url).as_tool(name="classify", description="Tell the mood.", arg_types={"text": str})
+        assert classify.name == "classify"
+    paint = HFTextToImage(model="m").as_tool(name="paint", description="Paint.")
+    assert paint.name == "paint"
+
+
+def test_nobody_does_it(far_end: FarEndMaker) -> None:
+    """A task that no provider does for the model is refused before anything is sent."""
+    far = far_end(hub({"novita": {"providerId": "x", "task": "conversational"}}, {}))
+    for piece, word in ((HFTextClassifier, "text-classification"), (HFTextToImage, "text-to-image")):
+        with pytest.raises(ConfigurationError, match=f"not served for {word}"):
+            piece(model="org/name", api_key="hf_x", **far.clients).invoke("x")  # type: ignore[operator]
+    assert json.loads(json.dumps([r.method for r in far.requests])) == ["GET"]
