@@ -84,6 +84,9 @@ def title(text: str) -> None:
 
 def sent(request: httpx.Request) -> None:
     """Show a request in one line: the body less what is always there."""
+    if request.method == "GET":
+        print(f"  -> GET {request.url.path}")  # the server is asked what it is
+        return
     body = json.loads(request.content)
     last = body["messages"][-1]
     short = {key: value for key, value in body.items() if key not in ("model", "messages", "tools")}
@@ -95,7 +98,7 @@ def sent(request: httpx.Request) -> None:
 def received(response: httpx.Response) -> None:
     """Show an answer in one line; a stream only by its kind, since it is still to come."""
     kind = response.headers.get("content-type", "").partition(";")[0]
-    if kind == "text/event-stream":
+    if response.request.method == "GET" or kind == "text/event-stream":
         print(f"  <- {response.status_code} {kind}")
         return
     choice = json.loads(response.read())["choices"][0]

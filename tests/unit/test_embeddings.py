@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from calling import both_ways
 from jsonschema import Draft202012Validator
 from langchain_core.embeddings import Embeddings
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
@@ -22,7 +23,6 @@ from pydantic import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from calling import both_ways
 from conftest import FarEnd
 from langchain_hf_inference import APIStatusError, ConfigurationError, HFInferenceEmbeddings, ResponseFormatError
 from langchain_hf_inference._protocol.embedding import MAX_BATCH_CHARS, batches, read_embeddings, smaller_batch
@@ -113,7 +113,10 @@ def test_tei_settings(way: str, far_end: FarEndMaker) -> None:
     query(model, "q", way)
 
     common = {"truncate": False, "normalize": True, "truncation_direction": "Left", "dimensions": 5}
-    assert far.bodies == [{"inputs": ["a\nb", "c"], **common, "prompt_name": "doc"}, {"inputs": ["q"], **common, "prompt_name": "query"}]
+    assert far.bodies == [
+        {"inputs": ["a\nb", "c"], **common, "prompt_name": "doc"},
+        {"inputs": ["q"], **common, "prompt_name": "query"},
+    ]
     assert {r.url.path for r in far.requests} == {"/embed"}
 
 
@@ -123,8 +126,17 @@ def test_bodies_fit_the_specification(far_end: FarEndMaker) -> None:
     resource = Resource(contents=json.loads((SPECS / "tei_openapi.json").read_text()), specification=DRAFT202012)
     registry: Registry[Any] = Registry().with_resource("urn:tei", resource)
     far = far_end(lambda request: httpx.Response(200, json=[[1.0]]))
-    for settings in ({}, {"truncate": None}, {"normalize": False}, {"dimensions": 5}, {"document_prompt_name": "d"}, {"truncation_direction": "Right"}):
-        HFInferenceEmbeddings(endpoint_url="http://h:1", engine="tei", model="m", **settings, **far.clients).embed_documents(["a"])
+    for settings in (
+        {},
+        {"truncate": None},
+        {"normalize": False},
+        {"dimensions": 5},
+        {"document_prompt_name": "d"},
+        {"truncation_direction": "Right"},
+    ):
+        HFInferenceEmbeddings(
+            endpoint_url="http://h:1", engine="tei", model="m", **settings, **far.clients
+        ).embed_documents(["a"])
     schemas = resource.contents["components"]["schemas"]
     validator = Draft202012Validator({"$ref": "urn:tei#/components/schemas/EmbedRequest"}, registry=registry)
     for body in far.bodies:
@@ -150,7 +162,10 @@ def test_openai(way: str, far_end: FarEndMaker, encoding: str | None) -> None:
     )  # fmt: skip
 
     assert embed(model, ["a", "b", "c"], way) == [[0.0, 0.5], [1.0, 0.5], [2.0, 0.5]]
-    assert (str(far.requests[0].url), far.requests[0].headers["authorization"]) == ("http://h:1/v1/embeddings", "Bearer k")
+    assert (str(far.requests[0].url), far.requests[0].headers["authorization"]) == (
+        "http://h:1/v1/embeddings",
+        "Bearer k",
+    )
     expected = {"model": "m", "input": ["a", "b", "c"], "dimensions": 2}
     assert far.bodies[0] == expected | ({"encoding_format": encoding} if encoding else {})
     with pytest.warns(UserWarning, match="/v1/embeddings has no normalize"):
@@ -173,20 +188,29 @@ def test_openai(way: str, far_end: FarEndMaker, encoding: str | None) -> None:
 )  # fmt: skip
 def test_providers(way: str, far_end: FarEndMaker, provider: str | None, mapping: Any, url: str, answer: Any) -> None:
     """Providers are found by the Hub's mapping and asked in their own form."""
-    far = far_end(lambda request: httpx.Response(200, json={"inferenceProviderMapping": mapping} if request.url.host == "huggingface.co" else answer))
+    far = far_end(
+        lambda request: httpx.Response(
+            200, json={"inferenceProviderMapping": mapping} if request.url.host == "huggingface.co" else answer
+        )
+    )
 
     model = HFInferenceEmbeddings(model="org/name", provider=provider, api_key="hf_x", **far.clients)
 
     assert query(model, "a", way) == [1.0, 2.0]
     assert str(far.requests[-1].url) == f"https://router.huggingface.co/{url}"
     body = far.bodies[-1]
-    assert body == ({"inputs": ["a"], "truncate": True} if "hf-inference" in url else {"model": body["model"], "input": ["a"]})
+    assert body == (
+        {"inputs": ["a"], "truncate": True} if "hf-inference" in url else {"model": body["model"], "input": ["a"]}
+    )
 
 
 def test_no_provider(far_end: FarEndMaker) -> None:
     """A model that nobody embeds with is refused before anything is sent."""
     far = far_end({"inferenceProviderMapping": {"novita": {"providerId": "x", "task": "conversational"}}})
-    with pytest.raises(ConfigurationError, match=r"not served for feature-extraction by any provider; the Hub lists: novita \(conversational\)"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"not served for feature-extraction by any provider; the Hub lists: novita \(conversational\)",
+    ):
         HFInferenceEmbeddings(model="org/name", api_key="hf_x", **far.clients).embed_query("a")
 
 
@@ -209,7 +233,9 @@ def test_limits_are_learnt(way: str, far_end: FarEndMaker, refusal: httpx.Respon
         return httpx.Response(200, json=[[float(text)] for text in texts])
 
     far = far_end(answer)
-    model = HFInferenceEmbeddings(endpoint_url="http://h:1", engine="tei", model="m", max_concurrent_requests=1, **far.clients)
+    model = HFInferenceEmbeddings(
+        endpoint_url="http://h:1", engine="tei", model="m", max_concurrent_requests=1, **far.clients
+    )
     texts = [str(i) for i in range(64)]
 
     assert embed(model, texts, way) == [[float(i)] for i in range(64)]
@@ -234,9 +260,15 @@ def test_batches_by_size() -> None:
 
 def test_other_refusals_are_raised(far_end: FarEndMaker) -> None:
     """A refusal that is not about the batch's size is raised."""
-    far = far_end(httpx.Response(422, json={"error": "`inputs` must have less than 512 tokens. Given: 600", "error_type": "Validation"}))
+    far = far_end(
+        httpx.Response(
+            422, json={"error": "`inputs` must have less than 512 tokens. Given: 600", "error_type": "Validation"}
+        )
+    )
     with pytest.raises(APIStatusError, match="512 tokens"):
-        HFInferenceEmbeddings(endpoint_url="http://h:1", engine="tei", model="m", **far.clients).embed_documents(["a", "b"])
+        HFInferenceEmbeddings(endpoint_url="http://h:1", engine="tei", model="m", **far.clients).embed_documents(
+            ["a", "b"]
+        )
     assert smaller_batch(APIStatusError("batch size 1 > maximum allowed batch size 0", status_code=422), 1) is None
 
 
@@ -252,7 +284,22 @@ def test_forms(raw: Any, count: int, vectors: Any) -> None:
     assert read_embeddings(raw, count, REQUEST) == vectors
 
 
-@pytest.mark.parametrize("raw", [[], [[]], [[1.0]], [[1.0], [2.0], [3.0]], {"data": []}, {"data": [{"embedding": "%%%"}] * 2}, {}, None, "x", [["a"], ["b"]], [[1.0], None]])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        [],
+        [[]],
+        [[1.0]],
+        [[1.0], [2.0], [3.0]],
+        {"data": []},
+        {"data": [{"embedding": "%%%"}] * 2},
+        {},
+        None,
+        "x",
+        [["a"], ["b"]],
+        [[1.0], None],
+    ],
+)
 def test_wrong_answers(raw: Any) -> None:
     """Another number of vectors, or none, is told as such."""
     with pytest.raises(ResponseFormatError):
@@ -275,7 +322,9 @@ def test_ten_thousand_texts(way: str) -> None:
 
     assert len(vectors) == 10_000
     assert (max(sizes), len(sizes)) == (32, 313 + 10)
-    assert [vectors[i] for i in (0, 31, 32, 5_000, 9_999)] == [embed_one(f"text {i}") for i in (0, 31, 32, 5_000, 9_999)]
+    assert [vectors[i] for i in (0, 31, 32, 5_000, 9_999)] == [
+        embed_one(f"text {i}") for i in (0, 31, 32, 5_000, 9_999)
+    ]
     assert peak < 60_000_000  # the vectors alone are 10,000 * 8 floats, and the server records the requests
 
 

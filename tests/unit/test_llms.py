@@ -13,21 +13,31 @@ from typing import Any
 
 import httpx
 import pytest
+from calling import Call, both_ways
 from jsonschema import Draft202012Validator
 from langchain_core.callbacks import BaseCallbackHandler
 from pydantic import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from calling import Call, both_ways
 from conftest import FarEnd
-from langchain_hf_inference import APIStatusError, ConfigurationError, HFInferenceLLM, RateLimitError, ResponseFormatError, StreamError
+from langchain_hf_inference import (
+    APIStatusError,
+    ConfigurationError,
+    HFInferenceLLM,
+    RateLimitError,
+    ResponseFormatError,
+    StreamError,
+)
 from langchain_hf_inference.testing import Fault, InferenceServer
 
 FarEndMaker = Callable[..., FarEnd]
 SPECS = Path(os.environ.get("HF_SPECS") or Path(__file__).parents[3] / "shared" / "specs")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
-ANSWER = {"generated_text": " text", "details": {"finish_reason": "eos_token", "generated_tokens": 2, "seed": 5, "prefill": [], "tokens": []}}
+ANSWER = {
+    "generated_text": " text",
+    "details": {"finish_reason": "eos_token", "generated_tokens": 2, "seed": 5, "prefill": [], "tokens": []},
+}
 NATIVE: dict[str, tuple[Any, str, Any]] = {
     "max_tokens": (7, "max_new_tokens", 7), "temperature": (0.5, "temperature", 0.5), "top_k": (5, "top_k", 5), "top_p": (0.5, "top_p", 0.5),
     "typical_p": (0.5, "typical_p", 0.5), "repetition_penalty": (1.5, "repetition_penalty", 1.5), "frequency_penalty": (0.5, "frequency_penalty", 0.5),
@@ -39,7 +49,9 @@ NATIVE: dict[str, tuple[Any, str, Any]] = {
 
 
 def tgi(far: FarEnd, **settings: Any) -> HFInferenceLLM:
-    return HFInferenceLLM(**{"model": "m", "endpoint_url": "http://h:1", "engine": "tgi", "api_key": False, **far.clients, **settings})
+    return HFInferenceLLM(
+        **{"model": "m", "endpoint_url": "http://h:1", "engine": "tgi", "api_key": False, **far.clients, **settings}
+    )
 
 
 def openai(far: FarEnd, engine: str = "vllm", **settings: Any) -> HFInferenceLLM:
@@ -106,7 +118,11 @@ def test_bodies_fit_the_specification(far_end: FarEndMaker, stream: bool) -> Non
     """Each parameter's request fits TGI's own OpenAPI, in every version that has the parameter."""
     assert len(validators()) == 9
     for name, (given, wire, _) in NATIVE.items():
-        far = far_end(b'data: {"token":{"id":1,"text":"x","logprob":0,"special":false},"generated_text":"x","details":null}\n\n' if stream else ANSWER)
+        far = far_end(
+            b'data: {"token":{"id":1,"text":"x","logprob":0,"special":false},"generated_text":"x","details":null}\n\n'
+            if stream
+            else ANSWER
+        )
         model = tgi(far, **{name: given})
         list(model.stream("Go")) if stream else model.invoke("Go")
         for version, validator in validators().items():
@@ -114,15 +130,23 @@ def test_bodies_fit_the_specification(far_end: FarEndMaker, stream: bool) -> Non
             body = sent(far)
             body["parameters"] = {key: value for key, value in body["parameters"].items() if key in known}
             assert [e.message for e in validator.iter_errors(body)] == [], f"{name} {version}"
-            assert wire in known or (wire == "adapter_id" and version < "tgi_openapi_v2.1"), f"{wire} is not in {version}"
+            assert wire in known or (wire == "adapter_id" and version < "tgi_openapi_v2.1"), (
+                f"{wire} is not in {version}"
+            )
 
 
 @both_ways
 def test_native_stream(call: Call, far_end: FarEndMaker) -> None:
     """A stream goes to `/generate_stream`; special tokens have no text; the last event has the reason."""
     tokens = [("Hel", False), ("lo", False), ("</s>", True)]
-    events = [{"token": {"id": 1, "text": t, "logprob": -1, "special": s}, "generated_text": None, "details": None} for t, s in tokens]
-    events[-1] |= {"generated_text": "Hello", "details": {"finish_reason": "eos_token", "generated_tokens": 3, "input_length": 4, "seed": None}}
+    events = [
+        {"token": {"id": 1, "text": t, "logprob": -1, "special": s}, "generated_text": None, "details": None}
+        for t, s in tokens
+    ]
+    events[-1] |= {
+        "generated_text": "Hello",
+        "details": {"finish_reason": "eos_token", "generated_tokens": 3, "input_length": 4, "seed": None},
+    }
     far = far_end(b"".join(b"data:" + json.dumps(e).encode() + b"\n\n" for e in events))
     told: list[str] = []
 
@@ -160,7 +184,10 @@ def test_details(far_end: FarEndMaker) -> None:
     assert info["token_usage"] == {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     assert (info["seed"], info["best_of_sequences"], info["tokens"], info["prefill"], info["top_tokens"]) == (
         5, details["best_of_sequences"], details["tokens"], details["prefill"], details["top_tokens"])  # fmt: skip
-    assert result.llm_output == {"token_usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}, "model_name": "m"}
+    assert result.llm_output == {
+        "token_usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+        "model_name": "m",
+    }
 
 
 @both_ways
@@ -183,7 +210,13 @@ def test_n(call: Call, far_end: FarEndMaker) -> None:
 @pytest.mark.parametrize("url", ["http://h:1", "http://h:1/v1", "http://h:1/v1/completions"])
 def test_completions(call: Call, far_end: FarEndMaker, url: str) -> None:
     """Other engines are asked by `/v1/completions`, one prompt a request, with the model's name."""
-    far = far_end({"model": "served", "choices": [{"index": 0, "text": " text", "finish_reason": "length"}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})
+    far = far_end(
+        {
+            "model": "served",
+            "choices": [{"index": 0, "text": " text", "finish_reason": "length"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+        }
+    )
 
     assert call.invoke(openai(far, endpoint_url=url, temperature=0, top_k=5, max_tokens=2, stop="zz"), "Go") == " text"
     assert far.requests[0].url.path == "/v1/completions"
@@ -198,7 +231,11 @@ def test_completions(call: Call, far_end: FarEndMaker, url: str) -> None:
         ("sglang", {"type": "json", "value": SCHEMA}, {"json_schema": json.dumps(SCHEMA)}),
         ("sglang", {"type": "regex", "value": "a+"}, {"regex": "a+"}),
         ("llama.cpp", {"type": "json", "value": SCHEMA}, {"json_schema": SCHEMA}),
-        ("openai", {"type": "json_schema", "value": {"name": "x", "schema": SCHEMA}}, {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}}),
+        (
+            "openai",
+            {"type": "json_schema", "value": {"name": "x", "schema": SCHEMA}},
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}},
+        ),
     ],
 )
 def test_grammars(far_end: FarEndMaker, engine: str, grammar: dict[str, Any], wire: dict[str, Any]) -> None:
@@ -246,13 +283,23 @@ def test_batch_with_failures(call: Call, engine: str) -> None:
         body = json.loads(request.content)
         if (body.get("inputs") or body.get("prompt")).startswith("bad"):
             return httpx.Response(422, json={"error": "bad prompt", "error_type": "validation"})
-        return httpx.Response(200, json=ANSWER if "inputs" in body else {"choices": [{"index": 0, "text": " text", "finish_reason": "stop"}]})
+        return httpx.Response(
+            200,
+            json=ANSWER if "inputs" in body else {"choices": [{"index": 0, "text": " text", "finish_reason": "stop"}]},
+        )
 
     transport = httpx.MockTransport(failing)
-    clients = {"http_client": httpx.Client(transport=transport), "http_async_client": httpx.AsyncClient(transport=transport)}
+    clients = {
+        "http_client": httpx.Client(transport=transport),
+        "http_async_client": httpx.AsyncClient(transport=transport),
+    }
     model = HFInferenceLLM(endpoint_url="http://h:1", model="m", engine=engine, max_retries=0, **clients)
 
-    found = asyncio.run(model.abatch(prompts, return_exceptions=True)) if call.is_async else model.batch(prompts, return_exceptions=True)
+    found = (
+        asyncio.run(model.abatch(prompts, return_exceptions=True))
+        if call.is_async
+        else model.batch(prompts, return_exceptions=True)
+    )
 
     assert [i for i, answer in enumerate(found) if isinstance(answer, APIStatusError)] == list(range(0, 1000, 100))
     assert {answer for i, answer in enumerate(found) if i % 100} == {" text"}
@@ -279,7 +326,10 @@ def test_bounded(call: Call) -> None:
         running -= 1
         return httpx.Response(200, json=ANSWER)
 
-    clients = {"http_client": httpx.Client(transport=httpx.MockTransport(busy_sync)), "http_async_client": httpx.AsyncClient(transport=httpx.MockTransport(busy))}
+    clients = {
+        "http_client": httpx.Client(transport=httpx.MockTransport(busy_sync)),
+        "http_async_client": httpx.AsyncClient(transport=httpx.MockTransport(busy)),
+    }
     model = HFInferenceLLM(endpoint_url="http://h:1", model="m", engine="tgi", max_concurrent_requests=5, **clients)
 
     result = asyncio.run(model.agenerate(["Go"] * 40)) if call.is_async else model.generate(["Go"] * 40)
@@ -308,11 +358,22 @@ def test_pipeline(call: Call, far_end: FarEndMaker) -> None:
         return httpx.Response(200, json=[{"generated_text": " text STOP more"}])
 
     far = far_end(answer)
-    model = tgi(far, engine="openai", api="pipeline", endpoint_url="http://h:1/custom", max_tokens=5, stop=["STOP"], temperature=0.5)
+    model = tgi(
+        far,
+        engine="openai",
+        api="pipeline",
+        endpoint_url="http://h:1/custom",
+        max_tokens=5,
+        stop=["STOP"],
+        temperature=0.5,
+    )
 
     assert call.invoke(model, "Go") == " text "
     assert [r.url.path for r in far.requests] == ["/custom", "/custom"]
-    assert far.bodies[1] == {"inputs": "Go", "parameters": {"return_full_text": False, "max_new_tokens": 5, "temperature": 0.5}}
+    assert far.bodies[1] == {
+        "inputs": "Go",
+        "parameters": {"return_full_text": False, "max_new_tokens": 5, "temperature": 0.5},
+    }
 
 
 MAPPING = {"featherless-ai": {"status": "live", "providerId": "Their/Name", "task": "text-generation"},
@@ -413,7 +474,13 @@ def test_checks() -> None:
         HFInferenceLLM(model="m", watermrk=True)
     model = HFInferenceLLM(model="m", api_key="hf_secret", max_new_tokens=5, temperature=0)
     assert "hf_secret" not in f"{model!r} {model} {model._identifying_params}"
-    assert model._get_ls_params() == {"ls_provider": "huggingface", "ls_model_type": "llm", "ls_model_name": "m", "ls_temperature": 0, "ls_max_tokens": 5}
+    assert model._get_ls_params() == {
+        "ls_provider": "huggingface",
+        "ls_model_type": "llm",
+        "ls_model_name": "m",
+        "ls_temperature": 0,
+        "ls_max_tokens": 5,
+    }
 
 
 @both_ways

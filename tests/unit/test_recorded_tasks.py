@@ -6,9 +6,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from langchain_core.outputs import GenerationChunk
-
 import recorded
+from langchain_core.outputs import GenerationChunk
+from recorded import Exchange
+from test_error_response import NOW
+from test_recordings import _words
+
 from langchain_hf_inference import HFInferenceError
 from langchain_hf_inference._protocol.completion import CompletionStreamReader, read_completion
 from langchain_hf_inference._protocol.embedding import read_embeddings
@@ -18,9 +21,6 @@ from langchain_hf_inference._protocol.other_tasks import read_classes
 from langchain_hf_inference._protocol.sse import SSEDecoder
 from langchain_hf_inference._protocol.text_answer import TextOptions
 from langchain_hf_inference._protocol.wire import WireRequest
-from recorded import Exchange
-from test_error_response import NOW
-from test_recordings import _words
 
 EXCHANGES = recorded.task_exchanges()
 REQUEST = WireRequest("http://recorded.example/", {})
@@ -114,7 +114,11 @@ def test_generations(exchange: Exchange) -> None:
         assert len(found.generation_info["tokens"]) == len(events)
     else:
         body = exchange.body[0] if isinstance(exchange.body, list) else exchange.body
-        found, text, details = read_generate(exchange.body, options, REQUEST), body["generated_text"], body.get("details")
+        found, text, details = (
+            read_generate(exchange.body, options, REQUEST),
+            body["generated_text"],
+            body.get("details"),
+        )
     places = [text.find(stop) for stop in options.stop if stop in text]
 
     assert found.text == (text[: min(places)] if places else text)
@@ -131,10 +135,8 @@ def test_embeddings(exchange: Exchange) -> None:
     if failed(exchange):
         return
     given = asked(exchange).get("input", asked(exchange).get("inputs"))
-    if isinstance(exchange.body, dict):
-        count = len(exchange.body["data"])
-    else:
-        count = len(given) if isinstance(given, list) else 1
+    sent = exchange.body["data"] if isinstance(exchange.body, dict) else given
+    count = len(sent) if isinstance(sent, list) else 1
 
     vectors = read_embeddings(exchange.body, count, REQUEST)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from calling import Call, both_ways
 from langchain_core.documents import Document
 
-from calling import Call, both_ways
 from conftest import FarEnd
 from langchain_hf_inference import (
     APIStatusError,
@@ -51,7 +51,12 @@ def test_classify_tei(call: Call) -> None:
 def test_classify_hf_inference(call: Call, far_end: FarEndMaker) -> None:
     """hf-inference nests its answer once more, and takes parameters of its own."""
     rows = [{"label": "NEGATIVE", "score": 0.1}, {"label": "POSITIVE", "score": 0.9}]
-    far = far_end(hub({"hf-inference": {"providerId": "org/name", "task": "text-classification"}}, httpx.Response(200, json=[rows])))
+    far = far_end(
+        hub(
+            {"hf-inference": {"providerId": "org/name", "task": "text-classification"}},
+            httpx.Response(200, json=[rows]),
+        )
+    )
     classifier = HFTextClassifier(model="org/name", api_key="hf_x", top_k=2, function_to_apply="softmax", **far.clients)
 
     assert call.invoke(classifier, "fine") == rows[::-1]
@@ -75,10 +80,21 @@ def test_classify_hf_inference(call: Call, far_end: FarEndMaker) -> None:
          httpx.Response(200, json={"data": [{"b64_json": base64.b64encode(PNG).decode()}]})),
     ],
 )  # fmt: skip
-def test_paint(call: Call, far_end: FarEndMaker, tmp_path: Path, provider: str, path: str, body: Any, answer: Any) -> None:
+def test_paint(
+    call: Call, far_end: FarEndMaker, tmp_path: Path, provider: str, path: str, body: Any, answer: Any
+) -> None:
     """A picture comes as bytes with its media type, from each provider by its own form; the caller saves it."""
     far = far_end(hub({provider: {"providerId": "org/name", "task": "text-to-image"}}, answer))
-    painter = HFTextToImage(model="org/name", provider=provider, api_key="hf_x", width=8, height=4, num_inference_steps=3, seed=1, **far.clients)
+    painter = HFTextToImage(
+        model="org/name",
+        provider=provider,
+        api_key="hf_x",
+        width=8,
+        height=4,
+        num_inference_steps=3,
+        seed=1,
+        **far.clients,
+    )
 
     image = call.invoke(painter, "cat")
 
@@ -97,7 +113,9 @@ def test_paint_failures(call: Call, far_end: FarEndMaker) -> None:
             call.invoke(HFTextToImage(model="org/name", api_key="hf_x", **far.clients), "cat")
 
 
-DOCUMENTS = [Document(text, metadata={"n": i}) for i, text in enumerate(["dogs bark", "cats eat fish", "cats eat", "rain"])]
+DOCUMENTS = [
+    Document(text, metadata={"n": i}) for i, text in enumerate(["dogs bark", "cats eat fish", "cats eat", "rain"])
+]
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
@@ -106,7 +124,11 @@ def test_rerank(way: str) -> None:
     with InferenceServer(engine="tei") as server:
         reranker = HFReranker(endpoint_url=server.url, top_n=2)
         query = "what do cats eat"
-        found = asyncio.run(reranker.acompress_documents(DOCUMENTS, query)) if way == "async" else reranker.compress_documents(DOCUMENTS, query)
+        found = (
+            asyncio.run(reranker.acompress_documents(DOCUMENTS, query))
+            if way == "async"
+            else reranker.compress_documents(DOCUMENTS, query)
+        )
 
     assert [(d.page_content, d.metadata["n"]) for d in found] == [("cats eat", 2), ("cats eat fish", 1)]
     assert found[0].metadata["relevance_score"] > found[1].metadata["relevance_score"]
@@ -131,10 +153,21 @@ def test_rerank_jina(far_end: FarEndMaker) -> None:
     reranker = HFReranker(endpoint_url="http://h:1/v1", engine="openai", model="m", **far.clients)
 
     assert reranker.rank("q", ["a", "b"]) == [(1, 0.9), (0, 0.1)]
-    assert (str(far.requests[0].url), far.bodies[0]) == ("http://h:1/v1/rerank", {"model": "m", "query": "q", "documents": ["a", "b"]})
+    assert (str(far.requests[0].url), far.bodies[0]) == (
+        "http://h:1/v1/rerank",
+        {"model": "m", "query": "q", "documents": ["a", "b"]},
+    )
 
 
-@pytest.mark.parametrize("answer", [[], [{"index": 0, "score": 1}], [{"index": 5, "score": 1}, {"index": 0, "score": 1}], [{"index": 0, "score": 1}] * 2])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        [{"index": 0, "score": 1}],
+        [{"index": 5, "score": 1}, {"index": 0, "score": 1}],
+        [{"index": 0, "score": 1}] * 2,
+    ],
+)
 def test_wrong_rankings(far_end: FarEndMaker, answer: Any) -> None:
     """Missing, foreign or doubled texts in a ranking are told."""
     far = far_end(httpx.Response(200, json=answer))
@@ -148,7 +181,9 @@ def test_as_tools() -> None:
         rank = HFReranker(endpoint_url=server.url, top_n=1).as_tool()
         assert rank.invoke({"query": "cats", "texts": ["dogs", "cats"]}) == ["cats"]
         assert asyncio.run(rank.ainvoke({"query": "cats", "texts": ["dogs", "cats"]})) == ["cats"]
-        classify = HFTextClassifier(endpoint_url=server.url).as_tool(name="classify", description="Tell the mood.", arg_types={"text": str})
+        classify = HFTextClassifier(endpoint_url=server.url).as_tool(
+            name="classify", description="Tell the mood.", arg_types={"text": str}
+        )
         assert classify.name == "classify"
     paint = HFTextToImage(model="m").as_tool(name="paint", description="Paint.")
     assert paint.name == "paint"
