@@ -1,6 +1,7 @@
 # make demo        a tour on an embedded real engine; with HF_TOKEN on the router, with HF_INFERENCE_URL on that server
 # make test        everything that needs no more than pip: unit tests, standard suites, the embedded engine
 # make test-llama  (-transformers, -vllm) the integration tests on that engine, built or installed on first use
+# make test-infinity  the embedding tests on infinity
 # make lint types  ruff; mypy --strict
 # make test-floor  the unit tests on the oldest langchain-core and huggingface-hub that we allow
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-floor lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -29,8 +30,12 @@ test-llama test-transformers test-vllm: test-%: $(VENV)/test
 	$(BIN)/python tests/integration/engines.py $* --install
 	ENGINES=$* $(BIN)/python -m pytest tests/integration
 
+test-infinity: $(VENV)/test
+	$(BIN)/python tests/integration/engines.py infinity --install
+	ENGINES=infinity $(BIN)/python -m pytest tests/integration/test_embeddings.py
+
 test-floor: .venv-floor/ready
-	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py --ignore=tests/unit/test_agents.py
+	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py --ignore=tests/unit/test_agents.py --ignore=tests/unit/test_examples.py
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

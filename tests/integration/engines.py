@@ -11,6 +11,7 @@ time: the engines work offline, on weights of this repository.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -108,6 +109,10 @@ def _install_vllm(folder: Path) -> None:
 def _install_infinity(folder: Path) -> None:
     _venv(folder, "torch==2.13.0")
     _venv(folder, "infinity-emb[torch,server]==0.0.78")
+    # Its transformers 4 does not read the tokenizer's settings that transformers 5 wrote.
+    shutil.copytree(MODEL, folder / "model")
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    (folder / "model" / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 4096}))
 
 
 def _build_llama(folder: Path) -> None:
@@ -182,7 +187,7 @@ ENGINES = {
         # Embeddings and ranking alone, in OpenAI's and Jina's form; the tiny chat model's states serve as vectors.
         Engine(
             "infinity", "openai", "0.0.78", _install_infinity,
-            lambda home, port: [str(home / "bin/infinity_emb"), "v2", "--model-id", str(MODEL), "--served-model-name", "tiny-chat",
+            lambda home, port: [str(home / "bin/infinity_emb"), "v2", "--model-id", str(home / "model"), "--served-model-name", "tiny-chat",
                                 "--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--no-model-warmup",
                                 "--url-prefix", "/v1", "--host", "127.0.0.1", "--port", str(port)],
             "tiny-chat", {"INFINITY_ANONYMOUS_USAGE_STATS": "0"},

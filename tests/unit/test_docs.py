@@ -10,7 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from langchain_hf_inference import ChatHFInference
+from langchain_hf_inference import (
+    ChatHFInference,
+    HFInferenceEmbeddings,
+    HFInferenceLLM,
+    HFReranker,
+    HFTextClassifier,
+    HFTextToImage,
+)
 from langchain_hf_inference._settings import ALIASES, CONTAINERS
 from langchain_hf_inference._transport import http
 from langchain_hf_inference.errors import __all__ as ERRORS
@@ -66,7 +73,9 @@ def test_reference_is_complete() -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
     inherited = {"name", "cache", "verbose", "callbacks", "tags", "metadata", "custom_get_token_ids", "rate_limiter",
                  "disable_streaming", "output_version", "profile"}  # fmt: skip
-    for name in [*(ChatHFInference.model_fields.keys() - inherited), *ALIASES, *CONTAINERS]:
+    classes = (ChatHFInference, HFInferenceLLM, HFInferenceEmbeddings, HFTextClassifier, HFTextToImage, HFReranker)
+    fields = {name for one in classes for name in one.model_fields} - inherited
+    for name in [*fields, *ALIASES, *CONTAINERS]:
         assert f"`{name}`" in reference, name
     told = (ROOT / "docs" / "errors.md").read_text()
     for error in ERRORS:
@@ -89,5 +98,5 @@ def test_architecture_is_true() -> None:
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Links between pages lead to files that are there."""
-    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
