@@ -32,7 +32,7 @@ test-llama test-transformers test-vllm: test-%: $(VENV)/test
 
 test-infinity: $(VENV)/test
 	$(BIN)/python tests/integration/engines.py infinity --install
-	ENGINES=infinity $(BIN)/python -m pytest tests/integration/test_embeddings.py
+	ENGINES=infinity,infinity-rank $(BIN)/python -m pytest tests/integration/test_embeddings.py tests/integration/test_tasks.py
 
 test-floor: .venv-floor/ready
 	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py --ignore=tests/unit/test_agents.py --ignore=tests/unit/test_examples.py

@@ -113,6 +113,8 @@ def _install_infinity(folder: Path) -> None:
     shutil.copytree(MODEL, folder / "model")
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
     (folder / "model" / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 4096}))
+    python, script = str(folder / "bin" / "python"), str(MODELS / "make_tiny_ranker.py")
+    subprocess.run([python, script, str(MODEL), str(folder / "ranker")], check=True, stderr=subprocess.DEVNULL)
 
 
 def _build_llama(folder: Path) -> None:
@@ -192,6 +194,14 @@ ENGINES = {
                                 "--url-prefix", "/v1", "--host", "127.0.0.1", "--port", str(port)],
             "tiny-chat", {"INFINITY_ANONYMOUS_USAGE_STATS": "0"},
         ),
+        Engine(
+            "infinity-rank", "openai", "0.0.78", lambda folder: None,
+            lambda home, port: [str(ENGINES["infinity"].folder / "bin/infinity_emb"), "v2", "--model-id",
+                                str(ENGINES["infinity"].folder / "ranker"), "--served-model-name", "tiny-rank", "--engine", "torch",
+                                "--device", "cpu", "--no-bettertransformer", "--no-model-warmup", "--url-prefix", "/v1",
+                                "--host", "127.0.0.1", "--port", str(port)],
+            "tiny-rank", {"INFINITY_ANONYMOUS_USAGE_STATS": "0"},
+        ),
     )
 }  # fmt: skip
 
@@ -200,6 +210,8 @@ ENGINES = {
 def serving(name: str, port: int | None = None) -> Iterator[Running]:
     """Install if needed, start, wait until it answers, and stop at the end."""
     engine = ENGINES[name]
+    if name == "infinity-rank":  # the same program on another model
+        ENGINES["infinity"].ensure()
     engine.ensure()
     port = port or _free_port()
     Path(EMPTY_CACHE["HF_HUB_CACHE"]).mkdir(parents=True, exist_ok=True)
