@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -75,6 +76,27 @@ class HFTextClassifier(TaskConnection, RunnableSerializable[TextOrPair, list[Cla
         response = await self._transport().asend([request], target.credentials)
         return read_classes(response.json(), request)
 
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """Give a tool that agents can call with a text; its arguments are fixed."""
+
+        def classify(text: str) -> list[ClassScore]:
+            return self.invoke(text)
+
+        async def aclassify(text: str) -> list[ClassScore]:
+            return await self.ainvoke(text)
+
+        about = description or "Tell the likeliest labels of a text."
+        return StructuredTool.from_function(
+            classify, coroutine=aclassify, name=name or "classify_text", description=about
+        )
+
     def _request(self, target: TaskRoute, text: TextOrPair) -> WireRequest:
         names = (
             ("raw_scores", "truncate", "truncation_direction")
@@ -96,6 +118,10 @@ class GeneratedImage(NamedTuple):
         target = Path(path)
         target.write_bytes(self.data)
         return target
+
+    def block(self) -> dict[str, str]:
+        """Give the picture as a content block, to be shown to a model."""
+        return {"type": "image", "base64": base64.b64encode(self.data).decode(), "mime_type": self.media_type}
 
 
 class HFTextToImage(TaskConnection, RunnableSerializable[str, GeneratedImage]):
@@ -143,6 +169,25 @@ class HFTextToImage(TaskConnection, RunnableSerializable[str, GeneratedImage]):
         request = self._request(target, prompt)
         response = await self._transport().asend([request], target.credentials)
         return GeneratedImage(*read_image(response, request))
+
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """Give a tool that agents can call with a prompt; it answers with an image block, which models can be shown."""
+
+        def paint(prompt: str) -> list[dict[str, str]]:
+            return [self.invoke(prompt).block()]
+
+        async def apaint(prompt: str) -> list[dict[str, str]]:
+            return [(await self.ainvoke(prompt)).block()]
+
+        about = description or "Paint a picture of what the prompt says."
+        return StructuredTool.from_function(paint, coroutine=apaint, name=name or "paint_picture", description=about)
 
     def _request(self, target: TaskRoute, prompt: str) -> WireRequest:
         names = ("negative_prompt", "width", "height", "num_inference_steps", "guidance_scale", "seed")

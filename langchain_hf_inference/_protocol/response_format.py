@@ -42,7 +42,7 @@ def wire_response_format(wanted: JSON, dialect: Dialect) -> tuple[JSON | None, s
     if dialect.schema_format == "tgi":
         if schema is None:
             return None, f"{dialect.title} has no JSON mode without a schema; response_format was left out"
-        return {"type": "json_object", "value": schema}, None
+        return {"type": "json", "value": schema}, None  # its own name; "json_object" is an alias that came later
     if schema is None or (kind == "json_schema" and dialect.schema_format == "openai" and "json_schema" in wanted):
         return wanted, None
     if dialect.schema_format == "json_object_schema":

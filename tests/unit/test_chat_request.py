@@ -167,7 +167,7 @@ def test_llama_names() -> None:
         ("vllm", FORMAT),
         ("sglang", FORMAT),
         ("llama.cpp", FORMAT),
-        ("tgi", {"type": "json_object", "value": SCHEMA}),
+        ("tgi", {"type": "json", "value": SCHEMA}),
         ("together", {"type": "json_schema", "schema": SCHEMA}),
         ("fireworks-ai", {"type": "json_object", "schema": SCHEMA}),
         ("cohere", {"type": "json_object", "schema": SCHEMA}),

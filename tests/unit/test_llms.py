@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from conftest import FarEnd
+from conftest import COMPLETION, FarEnd
 from langchain_hf_inference import (
     APIStatusError,
     ConfigurationError,
@@ -133,6 +133,41 @@ def test_bodies_fit_the_specification(far_end: FarEndMaker, stream: bool) -> Non
             assert wire in known or (wire == "adapter_id" and version < "tgi_openapi_v2.1"), (
                 f"{wire} is not in {version}"
             )
+
+
+def registered(version: str) -> tuple[Registry[Any], dict[str, Any]]:
+    resource = Resource(contents=json.loads((SPECS / f"{version}.json").read_text()), specification=DRAFT202012)
+    return Registry().with_resource("urn:tgi", resource), resource.contents["components"]["schemas"]
+
+
+CHAT = {"temperature": 0.0, "max_tokens": 5, "top_p": 1.0, "frequency_penalty": 0.5, "presence_penalty": 0, "repetition_penalty": 1.1, "seed": 7,
+        "stop": "x", "logprobs": True, "top_logprobs": 3, "tool_prompt": "Use tools.", "top_k": 5, "logit_bias": {"5": 1}, "n": 1}  # fmt: skip
+
+
+@pytest.mark.skipif(not SPECS.exists(), reason="HF_SPECS is not there")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("version", sorted(path.stem for path in SPECS.glob("tgi_openapi_*.json")))
+def test_chat_fits_the_specification(far_end: FarEndMaker, version: str) -> None:
+    """Chat requests in TGI's dialect, with tools or a schema, fit TGI's OpenAPI in every version that has them."""
+    registry, schemas = registered(version)
+    validator = Draft202012Validator({"$ref": "urn:tgi#/components/schemas/ChatRequest"}, registry=registry)
+    known = schemas["ChatRequest"]["properties"]
+    far = far_end(COMPLETION)
+    tool = {"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA}}
+    for name, value in CHAT.items():
+        far.model(endpoint_url="http://h:1", engine="tgi", **{name: value}).invoke("Go")
+    model = far.model(endpoint_url="http://h:1", engine="tgi")
+    for choice in ("auto", "none", "any", "f"):
+        model.bind_tools([tool], tool_choice=choice).invoke("Go")
+    model.invoke("Go", response_format={"type": "json_schema", "json_schema": {"name": "S", "schema": SCHEMA}})
+    for body in far.bodies:
+        body = {key: value for key, value in body.items() if key in known}
+        body.pop("tool_choice", None)  # the document describes Rust's enumeration, not the words that the server reads
+        if "arguments" in schemas["FunctionDefinition"]["properties"]:
+            for sent_tool in body.get("tools", []):  # and a field by its Rust name, which it reads as `parameters`
+                sent_tool["function"]["arguments"] = sent_tool["function"].pop("parameters")
+        found = [e.message for e in validator.iter_errors(body)]
+        assert found == [], body
 
 
 @both_ways

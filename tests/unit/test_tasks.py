@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from calling import Call, both_ways
+from jsonschema import Draft202012Validator
 from langchain_core.documents import Document
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 
 from conftest import FarEnd
 from langchain_hf_inference import (
@@ -26,6 +30,7 @@ from langchain_hf_inference import (
 from langchain_hf_inference.testing import InferenceServer
 
 FarEndMaker = Callable[..., FarEnd]
+SPECS = Path(os.environ.get("HF_SPECS") or Path(__file__).parents[3] / "shared" / "specs")
 PNG = b"\x89PNG\r\n\x1a\nrest"
 HF = {"inferenceProviderMapping": {"hf-inference": {"providerId": "org/name", "task": "text-classification"}}}
 
@@ -181,12 +186,41 @@ def test_as_tools() -> None:
         rank = HFReranker(endpoint_url=server.url, top_n=1).as_tool()
         assert rank.invoke({"query": "cats", "texts": ["dogs", "cats"]}) == ["cats"]
         assert asyncio.run(rank.ainvoke({"query": "cats", "texts": ["dogs", "cats"]})) == ["cats"]
-        classify = HFTextClassifier(endpoint_url=server.url).as_tool(
-            name="classify", description="Tell the mood.", arg_types={"text": str}
-        )
-        assert classify.name == "classify"
-    paint = HFTextToImage(model="m").as_tool(name="paint", description="Paint.")
-    assert paint.name == "paint"
+        classify = HFTextClassifier(endpoint_url=server.url).as_tool(name="mood", description="Tell the mood.")
+        assert classify.name == "mood"
+        assert classify.invoke({"text": "this is bad"})[0]["label"] == "negative"
+        assert asyncio.run(classify.ainvoke({"text": "good"}))[0]["label"] == "positive"
+
+
+def test_painter_as_tool(far_end: FarEndMaker) -> None:
+    """A painter's tool answers with an image block, which goes on to a model that sees."""
+    answer = httpx.Response(200, headers={"content-type": "image/png"}, content=PNG)
+    far = far_end(hub({"hf-inference": {"providerId": "org/name", "task": "text-to-image"}}, answer))
+    paint = HFTextToImage(model="org/name", api_key="hf_x", **far.clients).as_tool()
+    block = {"type": "image", "base64": base64.b64encode(PNG).decode(), "mime_type": "image/png"}
+
+    assert paint.invoke({"prompt": "cat"}) == asyncio.run(paint.ainvoke({"prompt": "cat"})) == [block]
+
+
+@pytest.mark.skipif(not SPECS.exists(), reason="HF_SPECS is not there")
+def test_bodies_fit_the_specification() -> None:
+    """Requests to TEI fit its own OpenAPI."""
+    resource = Resource(contents=json.loads((SPECS / "tei_openapi.json").read_text()), specification=DRAFT202012)
+    registry: Registry[Any] = Registry().with_resource("urn:tei", resource)
+    with InferenceServer(engine="tei") as server:
+        for settings in ({}, {"raw_scores": True}, {"truncate": False}, {"truncation_direction": "Left"}):
+            classifier = HFTextClassifier(endpoint_url=server.url, **settings)  # type: ignore[arg-type]
+            classifier.invoke("text")
+            classifier.invoke(("one", "two"))
+        for settings in ({}, {"raw_scores": True}, {"truncate": False}):
+            HFReranker(endpoint_url=server.url, **settings).rank("q", ["a", "b"])  # type: ignore[arg-type]
+        bodies = [(r.path, r.body) for r in server.requests]
+
+    for path, body in bodies:
+        name = {"/predict": "PredictRequest", "/rerank": "RerankRequest"}[path]
+        validator = Draft202012Validator({"$ref": f"urn:tei#/components/schemas/{name}"}, registry=registry)
+        assert [e.message for e in validator.iter_errors(body)] == []
+        assert body.keys() <= resource.contents["components"]["schemas"][name]["properties"].keys()
 
 
 def test_nobody_does_it(far_end: FarEndMaker) -> None:
