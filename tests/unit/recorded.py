@@ -56,6 +56,8 @@ def _task(row: dict[str, Any]) -> str | None:
         return "completion"
     if "embeddings" in url or "feature-extraction" in url or "feature_extraction" in row["file"]:
         return "embedding"
+    if url.endswith("/rerank"):
+        return "ranking"
     if "text_classification" in row["file"]:
         return "classification"
     names = ("Generat", "generate", "text_generation", "not_tgi", "non_tgi", "unprocessable")
@@ -102,7 +104,8 @@ def _exchange(row: dict[str, Any]) -> Exchange:
         answer = response["body"]["string"] if "body" in response else response["parsed_body"]
     else:
         found = json.loads(path.read_text())
-        asked, response = found["request"]["body"], found["response"]
+        request, response = found["request"], found["response"]
+        asked = request["body"] if "body" in request else request["payload"]
         status, headers, answer = response.get("status", 200), response.get("headers", {}), response["body"]
         if isinstance(answer, list):
             answer = _events([chunk["__data__"] for chunk in answer])

@@ -17,7 +17,7 @@ from langchain_hf_inference._protocol.completion import CompletionStreamReader, 
 from langchain_hf_inference._protocol.embedding import read_embeddings
 from langchain_hf_inference._protocol.error_response import error_for_response
 from langchain_hf_inference._protocol.generate import GenerateStreamReader, read_generate
-from langchain_hf_inference._protocol.other_tasks import read_classes
+from langchain_hf_inference._protocol.other_tasks import read_classes, read_ranking
 from langchain_hf_inference._protocol.sse import SSEDecoder
 from langchain_hf_inference._protocol.text_answer import TextOptions
 from langchain_hf_inference._protocol.wire import WireRequest
@@ -155,10 +155,19 @@ def test_classifications(exchange: Exchange) -> None:
     assert read_classes(exchange.body, REQUEST) == sorted(rows, key=lambda row: -row["score"])
 
 
+@pytest.mark.parametrize("exchange", by("ranking"), ids=lambda e: e.name)
+def test_rankings(exchange: Exchange) -> None:
+    """Scores of every document, the best first."""
+    rows = exchange.body["results"]
+    expected = sorted(((row["index"], row["relevance_score"]) for row in rows), key=lambda row: -row[1])
+
+    assert read_ranking(exchange.body, len(asked(exchange)["documents"]), REQUEST) == expected
+
+
 def test_count() -> None:
     """All are replayed but those left out for a reason that is known."""
     reasons = Counter(reason for task, exchange in EXCHANGES if (reason := left_out(task, exchange)))
-    replayed = sum(len(by(task)) for task in ("completion", "generate", "embedding", "classification"))
+    replayed = sum(len(by(task)) for task in ("completion", "generate", "embedding", "classification", "ranking"))
 
     assert replayed + reasons.total() == len(EXCHANGES)
     assert replayed >= 180
