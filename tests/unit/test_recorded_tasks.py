@@ -41,6 +41,8 @@ def left_out(task: str, exchange: Exchange) -> str | None:
         return "the conversational pipeline, which is gone"
     if b'"token"' not in exchange.content and exchange.is_stream and task == "generate":
         return "a chat stream"
+    if task == "ranking" and len(exchange.body["results"]) < len(asked(exchange)["documents"]):
+        return "the server was asked to keep a few only, which we do ourselves"
     if task == "embedding" and asked(exchange).get("input") == []:
         return "nothing was embedded, which we never ask"
     return None
