@@ -15,6 +15,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+import langchain_hf_inference._content_blocks  # noqa: F401 - registers the translator of our content
 from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER, ReadOptions, read_chat_response

@@ -182,6 +182,35 @@ def test_v1_output(call: Call, server: InferenceServer) -> None:
 
 
 @both_ways
+def test_v1_reasoning_and_tools(call: Call, server: InferenceServer) -> None:
+    """In v1 content reasoning and tool calls stay apart, whole and streamed (core's own numbering merges them)."""
+    bound = chat(server, output_version="v1", reasoning_effort="high").bind_tools([get_weather])
+
+    for message in (call.invoke(bound, "weather in Paris"), call.total(bound, "weather in Paris")):
+        kinds = [(block["type"], block.get("reasoning") or block.get("args")) for block in message.content]
+        assert kinds == [("reasoning", "I was asked: weather in Paris"), ("tool_call", {"city": "Paris", "unit": "C"})]
+        assert message.tool_calls[0]["args"] == {"city": "Paris", "unit": "C"}
+
+
+def test_content_blocks() -> None:
+    """Blocks of hand-made content of our messages: strings, unknown kinds, invalid calls; a piece has no finished call."""
+    ours = {"model_provider": "huggingface"}
+    message = AIMessage(
+        ["a", {"type": "image", "url": "https://x"}, {"type": "odd", "x": 1}, {"type": "tool_use", "id": "c"}], response_metadata=ours,
+        invalid_tool_calls=[{"name": "f", "args": "{", "id": "c", "error": "cut"}],
+    )  # fmt: skip
+    piece = AIMessageChunk(
+        "t", response_metadata=ours, tool_call_chunks=[{"name": "f", "args": '{"a', "id": "c", "index": 0, "type": "tool_call_chunk"}]
+    )  # fmt: skip
+
+    assert [block["type"] for block in message.content_blocks] == ["text", "image", "non_standard", "invalid_tool_call"]
+    assert [(block["type"], block["index"]) for block in piece.content_blocks] == [
+        ("text", "lc_text"),
+        ("tool_call_chunk", "lc_tc_0"),
+    ]
+
+
+@both_ways
 def test_tools(call: Call, server: InferenceServer) -> None:
     """Tools of several kinds are bound; calls come whole and streamed."""
     bound = chat(server).bind_tools([get_weather, add, Person])
