@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -15,45 +14,14 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.base import Runnable
 from pydantic import Field
 
-from langchain_hf_inference._chat_call import on_retry_of, tell
+from langchain_hf_inference._chat_call import on_retry_of
 from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
-from langchain_hf_inference._protocol.completion import CompletionStreamReader, completion_request, read_completion
-from langchain_hf_inference._protocol.generate import GenerateStreamReader, generate_request, read_generate
-from langchain_hf_inference._protocol.text_answer import TextOptions
-from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
-from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings, canonical, checked_settings, warn_of_typos
+from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings
 from langchain_hf_inference._task_connection import TaskConnection, TaskRoute
+from langchain_hf_inference._text_call import TextCall, added, repeated, text_call
 from langchain_hf_inference._transport.fan_out import afan_out, fan_out
 
 Configs = RunnableConfig | list[RunnableConfig] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _TextCall:
-    """One prompt, and what is set for it."""
-
-    prompt: str
-    settings: Mapping[str, Any]
-    options: TextOptions
-
-    def request(self, target: TaskRoute, headers: Mapping[str, str], *, stream: bool) -> WireRequest:
-        if target.form == "completions":
-            made, notes = completion_request(target.route, self.prompt, self.settings, stream=stream, headers=headers)
-        else:
-            made, notes = generate_request(
-                target.route, self.prompt, self.settings, form=target.form, stream=stream, headers=headers
-            )
-        tell(notes)
-        return made
-
-    def read(self, target: TaskRoute, response: WireResponse, request: WireRequest) -> list[Generation]:
-        if target.form == "completions":
-            return read_completion(response.json(), self.options, request)
-        return [read_generate(response.json(), self.options, request)]
-
-    def reader(self, target: TaskRoute, request: WireRequest) -> CompletionStreamReader | GenerateStreamReader:
-        kind = CompletionStreamReader if target.form == "completions" else GenerateStreamReader
-        return kind(request, self.options)
 
 
 class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
@@ -109,21 +77,21 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
         act = partial(self._aanswered, target=target, run_manager=run_manager)
         return self._result(await afan_out(act, calls, at_once=self.max_concurrent_requests), target)
 
-    def _answered(self, call: _TextCall, *, target: TaskRoute, run_manager: Any) -> list[Generation]:
+    def _answered(self, call: TextCall, *, target: TaskRoute, run_manager: Any) -> list[Generation]:
         if self.streaming:
-            return [self._added([chunk for chunk in self._chunks(call, target, run_manager)])]
+            return [added([chunk for chunk in self._chunks(call, target, run_manager)])]
         found: list[Generation] = []
-        for one in _repeated(call, target):
+        for one in repeated(call, target.form):
             request = one.request(target, self._route_headers(target.route), stream=False)
             response = self._transport().send([request], target.credentials, on_retry_of(run_manager))
             found += one.read(target, response, request)
         return found
 
-    async def _aanswered(self, call: _TextCall, *, target: TaskRoute, run_manager: Any) -> list[Generation]:
+    async def _aanswered(self, call: TextCall, *, target: TaskRoute, run_manager: Any) -> list[Generation]:
         if self.streaming:
-            return [self._added([chunk async for chunk in self._achunks(call, target, run_manager)])]
+            return [added([chunk async for chunk in self._achunks(call, target, run_manager)])]
         found: list[Generation] = []
-        for one in _repeated(call, target):
+        for one in repeated(call, target.form):
             request = one.request(target, self._route_headers(target.route), stream=False)
             response = await self._transport().asend([request], target.credentials, on_retry_of(run_manager))
             found += one.read(target, response, request)
@@ -153,11 +121,11 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
         async for chunk in self._achunks(call, target, run_manager):
             yield chunk
 
-    def _chunks(self, call: _TextCall, target: TaskRoute, run_manager: Any) -> Iterator[GenerationChunk]:
+    def _chunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> Iterator[GenerationChunk]:
         request = call.request(target, self._route_headers(target.route), stream=True)
         with self._transport().stream([request], target.credentials, on_retry_of(run_manager)) as events:
             reader = call.reader(target, events.request)
-            for chunk in _opening(call):
+            for chunk in call.opening():
                 if run_manager:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -171,11 +139,11 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
 
-    async def _achunks(self, call: _TextCall, target: TaskRoute, run_manager: Any) -> AsyncIterator[GenerationChunk]:
+    async def _achunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> AsyncIterator[GenerationChunk]:
         request = call.request(target, self._route_headers(target.route), stream=True)
         async with self._transport().astream([request], target.credentials, on_retry_of(run_manager)) as events:
             reader = call.reader(target, events.request)
-            for chunk in _opening(call):
+            for chunk in call.opening():
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -223,28 +191,9 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
         most = self.max_concurrent_requests
         return [{**one, "max_concurrency": one.get("max_concurrency") or most} for one in configs]
 
-    def _call(self, prompt: str, stop: list[str] | None, kwargs: Mapping[str, Any]) -> _TextCall:
-        given = canonical(kwargs, TEXT_SETTINGS)
-        extra = {**self.model_kwargs, **given.pop("model_kwargs", {})}
-        warn_of_typos({name: value for name, value in given.items() if name not in TEXT_SETTINGS}, TEXT_SETTINGS)
+    def _call(self, prompt: str, stop: list[str] | None, kwargs: Mapping[str, Any]) -> TextCall:
         own = {name: getattr(self, name) for name in TEXT_SETTINGS if getattr(self, name) is not None}
-        settings = {**extra, **own, **checked_settings(given, TextSettings)}
-        if stop is not None:
-            settings["stop"] = checked_settings({"stop": stop}, TextSettings)["stop"]
-        settings = {name: value for name, value in settings.items() if value is not None and value != []}
-        options = TextOptions(
-            prompt,
-            settings.get("stop", ()),
-            full_text=bool(settings.get("return_full_text")),
-            details=bool(settings.get("details")),
-        )
-        return _TextCall(prompt, settings, options)
-
-    def _added(self, chunks: Sequence[GenerationChunk]) -> Generation:
-        total = chunks[0]
-        for chunk in chunks[1:]:
-            total += chunk
-        return Generation(text=total.text, generation_info=total.generation_info)
+        return text_call(own, self.model_kwargs, kwargs, prompt=prompt, stop=stop)
 
     def _result(self, generations: list[list[Generation]], target: TaskRoute) -> LLMResult:
         usage: dict[str, int] = {}
@@ -288,18 +237,3 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
     def lc_secrets(self) -> dict[str, str]:
         """Serialised forms name the environment variable instead of the token."""
         return {"api_key": "HF_TOKEN"}
-
-
-def _opening(call: _TextCall) -> list[GenerationChunk]:
-    return [GenerationChunk(text=call.prompt)] if call.options.full_text else []
-
-
-def _repeated(call: _TextCall, target: TaskRoute) -> list[_TextCall]:
-    """Give the calls that make up `n` answers: TGI gives one at a time, each with a seed of its own."""
-    count = call.settings.get("n") or 1
-    if target.form == "completions" or count == 1:
-        return [call]
-    rest = {name: value for name, value in call.settings.items() if name != "n"}
-    seed = rest.get("seed")
-    seeds = [{} if seed is None else {"seed": seed + i} for i in range(count)]
-    return [replace(call, settings={**rest, **own}) for own in seeds]

@@ -84,15 +84,19 @@ def chat_request(
     body |= {"messages": wire, **given}
     if "tools" in tool_settings:
         body["tools"] = tool_settings["tools"]
-    if stream:
-        body["stream"] = True
-        if stream_usage and dialect.stream_options:
-            body.setdefault("stream_options", {"include_usage": True})
-    else:
-        body.pop("stream_options", None)
+    body = _streamed(body, ask_usage=stream_usage and dialect.stream_options) if stream else _whole(body)
     body = {name: value for name, value in (body | extra).items() if value is not None}
     request = WireRequest(route.url, body, headers or {}, droppable=("stream_options",), model=route.model)
     return ChatRequest(request, tuple(notes + more))
+
+
+def _streamed(body: JSON, *, ask_usage: bool) -> JSON:
+    asked = {"stream_options": {"include_usage": True}} if ask_usage and "stream_options" not in body else {}
+    return {**body, "stream": True, **asked}
+
+
+def _whole(body: JSON) -> JSON:
+    return {name: value for name, value in body.items() if name != "stream_options"}
 
 
 def _is_no_op(name: str, value: Any) -> bool:

@@ -84,6 +84,7 @@ def test_falsy_values_mean_what_they_say() -> None:
 def test_model_leads() -> None:
     """`model` is the first key, for routers that read the head of the body."""
     assert list(asked(temperature=1.0).request.body)[0] == "model"
+    assert list(asked(temperature=1.0, stream=True).request.body)[0] == "model"
 
 
 def test_no_dummy_model() -> None:
