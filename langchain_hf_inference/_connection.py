@@ -36,6 +36,7 @@ from langchain_hf_inference.errors import ConfigurationError
 CONNECT_TIMEOUT_S = 10.0
 SCALE_UP_MARGIN_S = 30.0
 _SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential", re.IGNORECASE)
+_EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
 _LIVE = ("http_client", "http_async_client")
 
 
@@ -98,6 +99,9 @@ class HFConnection(BaseModel):
             return values
         known = frozenset(cls.model_fields)
         found = without_unknown(canonical(values, known), known)
+        for name in _EMPTY_IS_UNSET:  # forms and os.environ.get(…, "") give these
+            if isinstance(value := found.get(name), str) and not value.strip():
+                found[name] = None
         if is_url(found.get("model")):
             url = found["model"]
             if found.get("endpoint_url") not in (None, url):

@@ -104,6 +104,17 @@ def test_url_as_model() -> None:
         ChatHFInference(model="http://h:1", endpoint_url="http://h:2")
 
 
+def test_empty_is_unset(far_end: FarEndMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty strings, as forms and environments give them, are "not set"."""
+    monkeypatch.setenv("HF_TOKEN", "hf_ambient")
+    far = far_end()
+
+    far.model(api_key="", endpoint_url=" ", provider="", engine="", bill_to="").invoke("Hello")
+
+    assert far.requests[0].headers["authorization"] == "Bearer hf_ambient"
+    assert ChatHFInference(model="", endpoint_url="http://h:1").model is None
+
+
 def test_idle_settings_are_told() -> None:
     """A setting that works elsewhere only is told."""
     with pytest.warns(UserWarning, match="bill_to works on the Hugging Face router"):
