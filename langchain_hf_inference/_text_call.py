@@ -9,9 +9,10 @@ from typing import Any
 from langchain_core.outputs import Generation, GenerationChunk
 
 from langchain_hf_inference._chat_call import tell
+from langchain_hf_inference._protocol.chat_response import header_facts
 from langchain_hf_inference._protocol.completion import CompletionStreamReader, completion_request, read_completion
 from langchain_hf_inference._protocol.generate import GenerateStreamReader, generate_request, read_generate
-from langchain_hf_inference._protocol.text_answer import TextOptions
+from langchain_hf_inference._protocol.text_answer import TextOptions, TextStreamReader
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
 from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings, canonical, checked_settings, warn_of_typos
 from langchain_hf_inference._task_connection import TaskRoute
@@ -37,12 +38,16 @@ class TextCall:
 
     def read(self, target: TaskRoute, response: WireResponse, request: WireRequest) -> list[Generation]:
         if target.form == "completions":
-            return read_completion(response.json(), self.options, request)
-        return [read_generate(response.json(), self.options, request)]
+            found = read_completion(response.json(), self.options, request)
+        else:
+            found = [read_generate(response.json(), self.options, request)]
+        for generation in found:
+            generation.generation_info = (generation.generation_info or {}) | header_facts(response.headers)
+        return found
 
-    def reader(self, target: TaskRoute, request: WireRequest) -> CompletionStreamReader | GenerateStreamReader:
+    def reader(self, target: TaskRoute, request: WireRequest, headers: Mapping[str, str]) -> TextStreamReader:
         kind = CompletionStreamReader if target.form == "completions" else GenerateStreamReader
-        return kind(request, self.options)
+        return kind(request, headers, self.options)
 
     def opening(self) -> list[GenerationChunk]:
         """Give what stands before the answer's own text: the prompt, where it was asked for."""

@@ -124,38 +124,40 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
     def _chunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> Iterator[GenerationChunk]:
         request = call.request(target, self._route_headers(target.route), stream=True)
         with self._transport().stream([request], target.credentials, on_retry_of(run_manager)) as events:
-            reader = call.reader(target, events.request)
+            reader = call.reader(target, events.request, events.headers)
             for chunk in call.opening():
                 if run_manager:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
-            for event in events:
-                for chunk in reader.read(event):
+            with reader.keeping_partial():
+                for event in events:
+                    for chunk in reader.read(event):
+                        if run_manager:
+                            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                        yield chunk
+                for chunk in reader.close(events.stray):
                     if run_manager:
                         run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                     yield chunk
-            for chunk in reader.close(events.stray):
-                if run_manager:
-                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                yield chunk
 
     async def _achunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> AsyncIterator[GenerationChunk]:
         request = call.request(target, self._route_headers(target.route), stream=True)
         async with self._transport().astream([request], target.credentials, on_retry_of(run_manager)) as events:
-            reader = call.reader(target, events.request)
+            reader = call.reader(target, events.request, events.headers)
             for chunk in call.opening():
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
-            async for event in events:
-                for chunk in reader.read(event):
+            with reader.keeping_partial():
+                async for event in events:
+                    for chunk in reader.read(event):
+                        if run_manager:
+                            await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                        yield chunk
+                for chunk in reader.close(events.stray):
                     if run_manager:
                         await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                     yield chunk
-            for chunk in reader.close(events.stray):
-                if run_manager:
-                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                yield chunk
 
     def batch(
         self,

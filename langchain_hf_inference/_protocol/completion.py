@@ -10,19 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.outputs import Generation, GenerationChunk
-from pydantic_core import from_json
 
 from langchain_hf_inference._protocol.chat_request import in_dialect
 from langchain_hf_inference._protocol.dialects import dialect_of
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.response_format import schema_format, schema_of
 from langchain_hf_inference._protocol.routing import Route
-from langchain_hf_inference._protocol.sse import ServerSentEvent
-from langchain_hf_inference._protocol.stop_text import StopCutter
-from langchain_hf_inference._protocol.text_answer import TextOptions, generation_info
+from langchain_hf_inference._protocol.text_answer import TextOptions, TextStreamReader, generation_info, without_stop
 from langchain_hf_inference._protocol.usage import finish_reason, read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
-from langchain_hf_inference.errors import ResponseFormatError, StreamError
+from langchain_hf_inference.errors import ResponseFormatError
 
 _TGI_ONLY = ("truncate", "watermark", "adapter_id", "decoder_input_details", "top_n_tokens", "do_sample", "details")
 _CLIENT_SIDE = ("return_full_text",)
@@ -96,9 +93,8 @@ def read_completion(raw: Any, options: TextOptions, request: WireRequest) -> lis
 
 
 def _text_and_info(choice: JSON, options: TextOptions, body: JSON) -> tuple[str, JSON]:
-    cutter = StopCutter(options.stop)
-    text = cutter.feed(str(choice.get("text") or "")) + cutter.close()
-    info = _info(choice, body.get("usage"), cutter.found)
+    text, was_cut = without_stop(str(choice.get("text") or ""), options)
+    info = _info(choice, body.get("usage"), was_cut)
     if choice.get("logprobs"):
         info["logprobs"] = choice["logprobs"]
     if body.get("model"):
@@ -115,73 +111,32 @@ def _info(choice: JSON, usage: Any, was_cut: bool) -> JSON:
     )
 
 
-class CompletionStreamReader:
-    """Reads the events of one stream: `read` each, then `close`."""
+class CompletionStreamReader(TextStreamReader):
+    """OpenAI's events: a finish_reason or `[DONE]` is the end; usage and model may come with any of them."""
 
-    def __init__(self, request: WireRequest, options: TextOptions) -> None:
-        self._request, self._options = request, options
-        self._cutter = StopCutter(options.stop)
-        self._texts: list[str] = []
-        self._finish: JSON = {}
-        self._usage: Any = None
-        self._model: Any = None
-        self._done = False
+    _usage: Any = None
+    _model: Any = None
+    _finish: JSON | None = None
 
-    def read(self, event: ServerSentEvent) -> list[GenerationChunk]:
-        """Give the text of an event.
+    def _mark_end(self) -> None:
+        self._finish = self._finish or {}
 
-        Raises:
-            APIStatusError: The event reports a failure before any text.
-            StreamError: It does so after text, or is not JSON.
-        """
-        if self._done or not event.data.strip():
-            return []
-        if event.is_end:
-            self._done = True
-            return []
-        try:
-            body = from_json(event.data)
-        except ValueError:
-            body = None
-        if failure := read_stream_error(event.event, body, event.data, self._request):
-            raise self._options.failure(failure, "".join(self._texts))
-        found = as_object(body)
-        if not found:
-            raise StreamError(f"an event of the stream is not JSON: {event.data[:200].decode('utf-8', 'replace')!r}")
-        self._usage = found.get("usage") or self._usage
-        self._model = found.get("model") or self._model
-        return [chunk for choice in as_list(found.get("choices")) for chunk in self._choice(as_object(choice))]
+    def _event(self, body: JSON) -> list[GenerationChunk]:
+        self._usage = body.get("usage") or self._usage
+        self._model = body.get("model") or self._model
+        return [chunk for choice in as_list(body.get("choices")) for chunk in self._choice(as_object(choice))]
 
     def _choice(self, choice: JSON) -> list[GenerationChunk]:
         if choice.get("finish_reason"):  # TGI sends "" on the way
             self._finish = choice
-        text = self._cutter.feed(str(choice.get("text") or ""))
         info = {"logprobs": choice["logprobs"]} if choice.get("logprobs") else None
-        if text:
-            self._texts.append(text)
-        return [GenerationChunk(text=text, generation_info=info)] if text or info else []
+        return self._chunk(str(choice.get("text") or ""), info)
 
-    def close(self, stray: bytes = b"") -> list[GenerationChunk]:
-        """Give what was held, and a last chunk with the reason to finish, the counts and the model.
+    def _end(self) -> JSON | None:
+        if self._finish is None:
+            return None
+        model = {"model_name": self._model} if self._model else {}
+        return _info(self._finish, self._usage, self._cutter.found) | model
 
-        Raises:
-            StreamError: The stream broke off: neither a finish_reason nor [DONE] came.
-        """
-        if not (self._done or self._finish):
-            if not self._texts and stray:
-                return self._plain_answer(stray)
-            raise StreamError("the stream broke off before its end: no finish_reason and no [DONE] came")
-        rest = self._cutter.close()
-        info = _info(self._finish, self._usage, self._cutter.found)
-        if self._model:
-            info["model_name"] = self._model
-        return [GenerationChunk(text=rest, generation_info=info)]
-
-    def _plain_answer(self, stray: bytes) -> list[GenerationChunk]:
-        try:
-            body = from_json(stray)
-        except ValueError:
-            shown = stray[:200].decode("utf-8", "replace")
-            raise StreamError(f"the server sent no events; it sent {shown!r}") from None
-        whole = read_completion(body, self._options, self._request)[0]
-        return [GenerationChunk(text=whole.text, generation_info=whole.generation_info)]
+    def _whole(self, body: Any) -> Generation:
+        return read_completion(body, self._options, self._request)[0]

@@ -10,17 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.outputs import Generation, GenerationChunk
-from pydantic_core import from_json
 
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.response_format import schema_of
 from langchain_hf_inference._protocol.routing import Route
-from langchain_hf_inference._protocol.sse import ServerSentEvent
-from langchain_hf_inference._protocol.stop_text import StopCutter
-from langchain_hf_inference._protocol.text_answer import TextOptions, generation_info
+from langchain_hf_inference._protocol.text_answer import TextOptions, TextStreamReader, generation_info, without_stop
 from langchain_hf_inference._protocol.usage import finish_reason
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_object
-from langchain_hf_inference.errors import ResponseFormatError, StreamError
+from langchain_hf_inference.errors import ResponseFormatError
 
 PARAMETERS = {
     "max_tokens": "max_new_tokens",
@@ -80,9 +77,8 @@ def generate_request(
             parameters[PARAMETERS[name]] = value
         else:
             notes.append(f"Text Generation Inference has no {name} for text generation; it was left out")
-    if stream:
-        parameters.pop("best_of", None)
-        parameters.pop("decoder_input_details", None)
+    lost = [n for n in ("best_of", "decoder_input_details") if parameters.pop(n, None)] if stream else []
+    notes += [f"Text Generation Inference has no {name} in streams; it was left out" for name in lost]
     body: JSON = {"inputs": prompt, "parameters": {k: v for k, v in parameters.items() if v is not None}}
     url, reduced = route.url, None
     if form == "pipeline":
@@ -116,17 +112,11 @@ def read_generate(raw: Any, options: TextOptions, request: WireRequest) -> Gener
             raise failure
         raise ResponseFormatError(f"the answer holds no generated text: {str(raw)[:200]}", body=str(raw)[:500])
     prefix = options.prompt if options.full_text and text.startswith(options.prompt) else ""
-    text, was_cut = _without_stop(text[len(prefix) :], options)
+    text, was_cut = without_stop(text[len(prefix) :], options)
     if options.full_text and not prefix:
         prefix = options.prompt
     details = as_object(found.get("details"))
     return Generation(text=prefix + text, generation_info=_info(details, was_cut))
-
-
-def _without_stop(text: str, options: TextOptions) -> tuple[str, bool]:
-    cutter = StopCutter(options.stop)
-    kept = cutter.feed(text) + cutter.close()
-    return kept, cutter.found
 
 
 def _info(details: JSON, was_cut: bool) -> JSON:
@@ -138,65 +128,25 @@ def _info(details: JSON, was_cut: bool) -> JSON:
     return info | {name: details[name] for name in kept if details.get(name) not in (None, [])}
 
 
-class GenerateStreamReader:
-    """Reads the events of one stream: `read` each, then `close`."""
+class GenerateStreamReader(TextStreamReader):
+    """TGI's own events: a token each; the one that bears generated_text or details is the last."""
 
-    def __init__(self, request: WireRequest, options: TextOptions) -> None:
-        self._request, self._options = request, options
-        self._cutter = StopCutter(options.stop)
-        self._texts: list[str] = []
-        self._last: JSON | None = None
+    _last: JSON | None = None
 
-    def read(self, event: ServerSentEvent) -> list[GenerationChunk]:
-        """Give the text of an event; tokens that are special (end of sequence) have none.
+    def _event(self, body: JSON) -> list[GenerationChunk]:
+        token = as_object(body.get("token"))
+        if body.get("generated_text") is not None or body.get("details"):
+            self._last = body
+        told = {"tokens": "token", "top_tokens": "top_tokens"} if self._options.details else {}
+        info = {name: [body[key]] for name, key in told.items() if body.get(key)}
+        return self._chunk("" if token.get("special") else str(token.get("text") or ""), info)
 
-        Raises:
-            APIStatusError: The event reports a failure before any text.
-            StreamError: It does so after text, or is not JSON.
-        """
-        if event.is_end or not event.data.strip():
-            return []
-        try:
-            body = from_json(event.data)
-        except ValueError:
-            body = None
-        if failure := read_stream_error(event.event, body, event.data, self._request):
-            raise self._options.failure(failure, "".join(self._texts))
-        found = as_object(body)
-        if not found:
-            raise StreamError(f"an event of the stream is not JSON: {event.data[:200].decode('utf-8', 'replace')!r}")
-        token = as_object(found.get("token"))
-        if found.get("generated_text") is not None or found.get("details"):
-            self._last = found
-        text = "" if token.get("special") else str(token.get("text") or "")
-        if text := self._cutter.feed(text):
-            self._texts.append(text)
-        info = {
-            name: [found[key]] for name, key in (("tokens", "token"), ("top_tokens", "top_tokens")) if found.get(key)
-        }
-        info = info if self._options.details else {}
-        return [GenerationChunk(text=text, generation_info=info or None)] if text or info else []
-
-    def close(self, stray: bytes = b"") -> list[GenerationChunk]:
-        """Give what was held, and a last chunk with the reason to finish and the counts.
-
-        Raises:
-            StreamError: The stream broke off before the event that ends it.
-        """
+    def _end(self) -> JSON | None:
         if self._last is None:
-            if not self._texts and stray:
-                return self._plain_answer(stray)
-            raise StreamError("the stream broke off before its end: the event with generated_text never came")
-        rest = self._cutter.close()
+            return None
         info = _info(as_object(self._last.get("details")), self._cutter.found)
         info.pop("tokens", None)  # given one by one, where asked for
-        return [GenerationChunk(text=rest, generation_info=info)]
+        return info
 
-    def _plain_answer(self, stray: bytes) -> list[GenerationChunk]:
-        try:
-            body = from_json(stray)
-        except ValueError:
-            shown = stray[:200].decode("utf-8", "replace")
-            raise StreamError(f"the server sent no events; it sent {shown!r}") from None
-        whole = read_generate(body, self._options, self._request)
-        return [GenerationChunk(text=whole.text, generation_info=whole.generation_info)]
+    def _whole(self, body: Any) -> Generation:
+        return read_generate(body, self._options, self._request)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import Generation, GenerationChunk
+from pydantic_core import from_json
 
-from langchain_hf_inference._protocol.wire import JSON
-from langchain_hf_inference.errors import APIStatusError, HFInferenceError, StreamError
+from langchain_hf_inference._protocol.chat_response import header_facts
+from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.sse import ServerSentEvent
+from langchain_hf_inference._protocol.stop_text import StopCutter
+from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_object
+from langchain_hf_inference.errors import APIStatusError, APITimeoutError, HFInferenceError, StreamError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +31,6 @@ class TextOptions:
     details: bool = False
     """Each token is to be told of."""
 
-    def failure(self, failure: APIStatusError, partial: str) -> HFInferenceError:
-        """Give the error for a failure inside a stream: its own before any text, else StreamError with the text."""
-        if not partial:
-            return failure
-        error = StreamError(
-            f"the server reported a failure in the middle of its answer: {failure.message}",
-            partial=AIMessageChunk(content=partial),
-            status_code=failure.status_code,
-            body=failure.body,
-        )
-        error.__cause__ = failure
-        return error
-
 
 def generation_info(reason: str | None, raw: Any, prompt_tokens: Any, completion_tokens: Any) -> JSON:
     """Give `generation_info`: reason to finish, the engine's own word where it differs, token counts."""
@@ -47,3 +42,117 @@ def generation_info(reason: str | None, raw: Any, prompt_tokens: Any, completion
     if len(usage) == len(counts):
         usage["total_tokens"] = sum(usage.values())
     return {**info, "token_usage": usage} if usage else info
+
+
+def without_stop(text: str, options: TextOptions) -> tuple[str, bool]:
+    """Cut a whole text at the first stop string; tell whether there was one."""
+    cutter = StopCutter(options.stop)
+    return cutter.feed(text) + cutter.close(), cutter.found
+
+
+class TextStreamReader(ABC):
+    """Reads the events of one stream: `read` each, then `close`. Keeps what has come for `partial`.
+
+    What an event means is the business of each API's own reader.
+    """
+
+    def __init__(self, request: WireRequest, headers: Mapping[str, str], options: TextOptions) -> None:
+        self._request, self._headers, self._options = request, headers, options
+        self._cutter = StopCutter(options.stop)
+        self._texts: list[str] = []
+
+    @abstractmethod
+    def _event(self, body: JSON) -> list[GenerationChunk]:
+        """Give the chunks of one event."""
+
+    @abstractmethod
+    def _end(self) -> JSON | None:
+        """Give the `generation_info` of the end, None where the stream has not come to one."""
+
+    @abstractmethod
+    def _whole(self, body: Any) -> Generation:
+        """Read a whole answer that was sent in place of events."""
+
+    def read(self, event: ServerSentEvent) -> list[GenerationChunk]:
+        """Give the text of an event.
+
+        Raises:
+            APIStatusError: The event reports a failure before any text.
+            StreamError: It does so after text, or is not JSON.
+        """
+        if not (data := event.data.strip()):
+            return []
+        if event.is_end:
+            self._mark_end()
+            return []
+        try:
+            body = from_json(data)
+        except ValueError:
+            body = None
+        if failure := read_stream_error(event.event, body, data, self._request):
+            raise self._failure(failure)
+        if not (found := as_object(body)):
+            shown = data[:200].decode("utf-8", "replace")
+            raise StreamError(f"an event of the stream is not JSON: {shown!r}", partial=self.partial())
+        return self._event(found)
+
+    def close(self, stray: bytes = b"") -> list[GenerationChunk]:
+        """Give what was held, and a last chunk with the reason to finish, the counts and the headers' facts.
+
+        Raises:
+            StreamError: The stream broke off before its end.
+        """
+        info = self._end()
+        if info is not None:
+            return [GenerationChunk(text=self._cutter.close(), generation_info=info | header_facts(self._headers))]
+        if self._texts or not stray:
+            raise StreamError(
+                "the stream broke off before its end; `partial` holds what came",
+                partial=self.partial(),
+                request_id=header_facts(self._headers).get("request_id"),
+            )
+        try:
+            body = from_json(stray)
+        except ValueError:
+            shown = stray[:200].decode("utf-8", "replace")
+            raise StreamError(f"the server sent no events; it sent {shown!r}") from None
+        whole = self._whole(body)
+        return [
+            GenerationChunk(
+                text=whole.text, generation_info=(whole.generation_info or {}) | header_facts(self._headers)
+            )
+        ]
+
+    def partial(self) -> AIMessageChunk | None:
+        """Give the text as far as it has come, as a message, None while there is nothing."""
+        return AIMessageChunk(content="".join(self._texts)) if self._texts else None
+
+    @contextmanager
+    def keeping_partial(self) -> Iterator[None]:
+        """Give errors of the transport what has come so far, as `partial`."""
+        try:
+            yield
+        except (StreamError, APITimeoutError) as error:
+            error.partial = error.partial or self.partial()
+            raise
+
+    def _mark_end(self) -> None:  # noqa: B027 - TGI's own API has no such mark
+        """Take note of `[DONE]`."""
+
+    def _chunk(self, text: str, info: JSON | None) -> list[GenerationChunk]:
+        if text := self._cutter.feed(text):
+            self._texts.append(text)
+        return [GenerationChunk(text=text, generation_info=info or None)] if text or info else []
+
+    def _failure(self, failure: APIStatusError) -> HFInferenceError:
+        if (partial := self.partial()) is None:
+            return failure  # as if the status had said it
+        error = StreamError(
+            f"the server reported a failure in the middle of its answer: {failure.message}",
+            partial=partial,
+            status_code=failure.status_code,
+            body=failure.body,
+            request_id=header_facts(self._headers).get("request_id"),
+        )
+        error.__cause__ = failure
+        return error

@@ -480,14 +480,37 @@ def test_faults(call: Call, server: InferenceServer, engine: str) -> None:
     server.fail(Fault.rate_limited(0.01))
     assert call.invoke(model, "Go").startswith(" and so")
     server.fail(Fault.cut_stream(2))
-    with pytest.raises(StreamError):
+    with pytest.raises(StreamError) as cut:
         call.stream(model, "Go")
+    assert cut.value.partial is not None
+    assert cut.value.partial.text == " and so"
     server.fail(Fault.in_stream("boom", after_events=2))
     with pytest.raises(StreamError, match="boom"):
         call.stream(model, "Go")
     server.fail(Fault.rate_limited(0.01), times=2)
     with pytest.raises(RateLimitError):
         call.invoke(model, "Go")
+
+
+@both_ways
+@pytest.mark.parametrize("engine", ["tgi", "vllm"])
+def test_facts_of_headers(call: Call, server: InferenceServer, engine: str) -> None:
+    """The request's id is in generation_info, whole and streamed."""
+    model = HFInferenceLLM(endpoint_url=server.url, model="m", engine=engine)
+    streaming = model.model_copy(update={"streaming": True})
+
+    for one in (model, streaming):
+        result = asyncio.run(one.agenerate(["Go"])) if call.is_async else one.generate(["Go"])
+        assert result.generations[0][0].generation_info["request_id"].startswith("scripted-")
+
+
+@pytest.mark.parametrize("name", ["best_of", "decoder_input_details"])
+def test_what_streams_lack_is_told(far_end: FarEndMaker, name: str) -> None:
+    """TGI refuses these in streams: they are left out, with a warning."""
+    far = far_end(b'data: {"token":{"text":"x","special":false},"generated_text":"x"}\n\n')
+    with pytest.warns(UserWarning, match=f"Text Generation Inference has no {name} in streams"):
+        list(tgi(far, **{name: 2 if name == "best_of" else True}).stream("Go"))
+    assert name not in sent(far)["parameters"]
 
 
 @both_ways

@@ -84,7 +84,7 @@ def test_completions(exchange: Exchange) -> None:
     choices = [choice for body in bodies for choice in body.get("choices") or []]
     counts = [body["usage"] for body in bodies if body.get("usage")]
     if exchange.is_stream:
-        found = [streamed(CompletionStreamReader(REQUEST, TextOptions()), exchange)]
+        found = [streamed(CompletionStreamReader(REQUEST, {}, TextOptions()), exchange)]
         texts = ["".join(choice["text"] for choice in choices)]
     else:
         found = read_completion(exchange.body, TextOptions(), REQUEST)
@@ -104,7 +104,7 @@ def test_generations(exchange: Exchange) -> None:
     parameters = asked(exchange).get("parameters") or {}
     options = TextOptions(stop=parameters.get("stop") or [], details=True)
     if exchange.is_stream:
-        reader = GenerateStreamReader(REQUEST, options)
+        reader = GenerateStreamReader(REQUEST, {}, options)
         if reports_failure(exchange):
             with pytest.raises(HFInferenceError):
                 streamed(reader, exchange)
