@@ -127,7 +127,7 @@ class HFConnection(BaseModel):
     @field_validator("endpoint_url")
     @classmethod
     def _normalise_url(cls, value: str | None) -> str | None:
-        return None if value is None or not value.strip() else normalised_url(value)
+        return None if value is None else normalised_url(value)
 
     @model_validator(mode="after")
     def _warn_of_idle_settings(self) -> Self:

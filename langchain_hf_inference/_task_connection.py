@@ -28,25 +28,25 @@ class TaskRoute:
 class TaskConnection(HFConnection):
     """Where a model of another task than chat is served."""
 
-    def _task_route(self, task: Task, *, form: str | None = None, ask: bool = True) -> TaskRoute:
+    def _task_route(self, task: Task, *, form: str | None = None) -> TaskRoute:
         """Give the route of a task other than chat; the server, or the Hub, is asked where it matters."""
         source, transport = TokenSource(self.api_key), self._transport()
         credentials = source.credentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
-        if self.endpoint_url and ask and (self.engine is None or self.model is None):
+        if self.endpoint_url and (self.engine is None or self.model is None):
             facts = lookups.server_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
             mapping = lookups.provider_models(transport, self.model)
         return self._joined_route(task, form, credentials, facts, mapping)
 
-    async def _atask_route(self, task: Task, *, form: str | None = None, ask: bool = True) -> TaskRoute:
+    async def _atask_route(self, task: Task, *, form: str | None = None) -> TaskRoute:
         """Like `_task_route`."""
         source, transport = TokenSource(self.api_key), self._transport()
         credentials = await source.acredentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
-        if self.endpoint_url and ask and (self.engine is None or self.model is None):
+        if self.endpoint_url and (self.engine is None or self.model is None):
             facts = await lookups.aserver_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
             mapping = await lookups.aprovider_models(transport, self.model)

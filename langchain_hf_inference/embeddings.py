@@ -120,7 +120,7 @@ class HFInferenceEmbeddings(TaskConnection, Embeddings):
 
     def _request(self, texts: list[str], target: TaskRoute, prompt_name: str | None) -> WireRequest:
         settings = EmbeddingSettings(
-            truncate=self.truncate if target.form != "openai" else None,
+            truncate=self.truncate if target.form != "openai" or "truncate" in self.model_fields_set else None,
             normalize=self.normalize,
             prompt_name=prompt_name,
             dimensions=self.dimensions,

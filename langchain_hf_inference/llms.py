@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, Literal
 
@@ -106,8 +107,9 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
     ) -> Iterator[GenerationChunk]:
         call = self._call(prompt, stop, kwargs)
         target = self._task_route("text-generation", form=self.api)
-        for chunk in self._chunks(call, target, run_manager):
-            yield chunk
+        with closing(self._chunks(call, target, run_manager)) as chunks:
+            for chunk in chunks:
+                yield chunk
 
     async def _astream(
         self,
@@ -118,10 +120,11 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
     ) -> AsyncIterator[GenerationChunk]:
         call = self._call(prompt, stop, kwargs)
         target = await self._atask_route("text-generation", form=self.api)
-        async for chunk in self._achunks(call, target, run_manager):
-            yield chunk
+        async with aclosing(self._achunks(call, target, run_manager)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
-    def _chunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> Iterator[GenerationChunk]:
+    def _chunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> Generator[GenerationChunk]:
         request = call.request(target, self._route_headers(target.route), stream=True)
         with self._transport().stream([request], target.credentials, on_retry_of(run_manager)) as events:
             reader = call.reader(target, events.request, events.headers)
@@ -140,7 +143,7 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
                         run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                     yield chunk
 
-    async def _achunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> AsyncIterator[GenerationChunk]:
+    async def _achunks(self, call: TextCall, target: TaskRoute, run_manager: Any) -> AsyncGenerator[GenerationChunk]:
         request = call.request(target, self._route_headers(target.route), stream=True)
         async with self._transport().astream([request], target.credentials, on_retry_of(run_manager)) as events:
             reader = call.reader(target, events.request, events.headers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,8 +13,9 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from langchain_hf_inference._chat_call import tell
 from langchain_hf_inference._protocol.other_tasks import (
     ClassScore,
     TextOrPair,
@@ -98,13 +100,9 @@ class HFTextClassifier(TaskConnection, RunnableSerializable[TextOrPair, list[Cla
         )
 
     def _request(self, target: TaskRoute, text: TextOrPair) -> WireRequest:
-        names = (
-            ("raw_scores", "truncate", "truncation_direction")
-            if target.form == "tei"
-            else ("top_k", "function_to_apply")
-        )
-        settings = {name: getattr(self, name) for name in names}
-        return classification_request(target.route, target.form, text, settings, self._route_headers(target.route))
+        names = ("raw_scores", "truncate", "truncation_direction", "top_k", "function_to_apply")
+        settings, headers = _given(self, names, target.form), self._route_headers(target.route)
+        return _told(*classification_request(target.route, target.form, text, settings, headers), self.model_kwargs)
 
 
 class GeneratedImage(NamedTuple):
@@ -191,8 +189,8 @@ class HFTextToImage(TaskConnection, RunnableSerializable[str, GeneratedImage]):
 
     def _request(self, target: TaskRoute, prompt: str) -> WireRequest:
         names = ("negative_prompt", "width", "height", "num_inference_steps", "guidance_scale", "seed")
-        settings = {name: getattr(self, name) for name in names}
-        return image_request(target.route, target.form, prompt, settings, self._route_headers(target.route))
+        settings, headers = _given(self, names, target.form), self._route_headers(target.route)
+        return _told(*image_request(target.route, target.form, prompt, settings, headers), self.model_kwargs)
 
 
 class HFReranker(TaskConnection, BaseDocumentCompressor):
@@ -255,8 +253,8 @@ class HFReranker(TaskConnection, BaseDocumentCompressor):
         return read_ranking(response.json(), len(texts), request)
 
     def _request(self, target: TaskRoute, query: str, texts: Sequence[str]) -> WireRequest:
-        settings = {"raw_scores": self.raw_scores, "truncate": self.truncate} if target.form == "tei" else {}
-        return rerank_request(target.route, target.form, query, texts, settings, self._route_headers(target.route))
+        settings, headers = _given(self, ("raw_scores", "truncate"), target.form), self._route_headers(target.route)
+        return _told(*rerank_request(target.route, target.form, query, texts, settings, headers), self.model_kwargs)
 
     def _kept(self, documents: Sequence[Document], ranking: list[tuple[int, float]]) -> list[Document]:
         return [
@@ -276,6 +274,18 @@ class HFReranker(TaskConnection, BaseDocumentCompressor):
             return [texts[i] for i, _ in (await self.arank(query, texts))[: self.top_n]]
 
         return StructuredTool.from_function(rank_texts, coroutine=arank_texts, name=name, description=description)
+
+
+def _given(piece: BaseModel, names: Sequence[str], form: str) -> dict[str, Any]:
+    """Give the settings; a `truncate` that nobody wrote goes to TEI alone, so that nobody is warned of it."""
+    unsaid = () if form == "tei" or "truncate" in piece.model_fields_set else ("truncate",)
+    return {name: getattr(piece, name) for name in names if name not in unsaid}
+
+
+def _told(request: WireRequest, notes: Sequence[str], more: Mapping[str, Any]) -> WireRequest:
+    """Warn of what the server's form cannot say, and add the caller's further keys to the body."""
+    tell(notes)
+    return replace(request, body={**request.body, **more}) if more else request
 
 
 def _parts(texts: Sequence[str]) -> list[Sequence[str]]:

@@ -30,21 +30,28 @@ class ClassScore(TypedDict):
 TextOrPair = str | tuple[str, str]
 
 
+def _known(settings: Mapping[str, Any], names: tuple[str, ...], form: str) -> tuple[JSON, list[str]]:
+    """Give the settings that a form can say, and a note for each that it cannot."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    lost = [name for name in given if name not in names]
+    return {n: v for n, v in given.items() if n in names}, [f"{form} has no {name}; it was left out" for name in lost]
+
+
 def classification_request(
     route: Route, form: str, text: TextOrPair, settings: Mapping[str, Any], headers: Mapping[str, str]
-) -> WireRequest:
-    """Give the request for one text or pair.
+) -> tuple[WireRequest, list[str]]:
+    """Give the request for one text or pair, and notes on settings that the server's form cannot say.
 
     TEI takes a list of two for a pair, hf-inference `{"text", "text_pair"}`.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
     pair = None if isinstance(text, str) else list(text)
     if form == "tei":
-        return WireRequest(route.url, {"inputs": pair or text, **given}, headers, model=route.model)
+        given, notes = _known(settings, ("raw_scores", "truncate", "truncation_direction"), "TEI's /predict")
+        return WireRequest(route.url, {"inputs": pair or text, **given}, headers, model=route.model), notes
+    given, notes = _known(settings, ("top_k", "function_to_apply"), "hf-inference")
     inputs: Any = text if pair is None else {"text": pair[0], "text_pair": pair[1]}
-    parameters = {name: value for name, value in given.items() if name in ("top_k", "function_to_apply")}
-    body = {"inputs": inputs, **({"parameters": parameters} if parameters else {})}
-    return WireRequest(route.url, body, headers, model=route.model)
+    body = {"inputs": inputs, **({"parameters": given} if given else {})}
+    return WireRequest(route.url, body, headers, model=route.model), notes
 
 
 def read_classes(raw: Any, request: WireRequest) -> list[ClassScore]:
@@ -68,19 +75,22 @@ def read_classes(raw: Any, request: WireRequest) -> list[ClassScore]:
 
 def image_request(
     route: Route, form: str, prompt: str, settings: Mapping[str, Any], headers: Mapping[str, str]
-) -> WireRequest:
-    """Give the request for one picture; together counts steps and nscale writes the size its own way."""
+) -> tuple[WireRequest, list[str]]:
+    """Give the request for one picture, and notes; together counts steps and nscale writes the size its own way."""
     given = {name: value for name, value in settings.items() if value is not None}
     if form == "pipeline":
         body: JSON = {"inputs": prompt, **({"parameters": given} if given else {})}
-        return WireRequest(route.url, body, {**headers, "Accept": "image/png"}, model=route.model)
+        return WireRequest(route.url, body, {**headers, "Accept": "image/png"}, model=route.model), []
     body = {"model": route.model, "prompt": prompt, "response_format": "base64" if form == "together" else "b64_json"}
+    notes = []
     if form == "together":
         body |= {{"num_inference_steps": "steps"}.get(name, name): value for name, value in given.items()}
     else:
-        size = (given.pop("width", None), given.pop("height", None))
-        body |= given | ({"size": f"{size[0]}x{size[1]}"} if all(size) else {})
-    return WireRequest(route.url, body, headers, model=route.model)
+        size = {name: given.pop(name) for name in ("width", "height") if name in given}
+        if len(size) == 1:
+            notes = [f"nscale takes width and height together; {next(iter(size))} alone was left out"]
+        body |= given | ({"size": f"{size['width']}x{size['height']}"} if len(size) == 2 else {})
+    return WireRequest(route.url, body, headers, model=route.model), notes
 
 
 def read_image(response: WireResponse, request: WireRequest) -> tuple[bytes, str]:
@@ -111,13 +121,18 @@ def read_image(response: WireResponse, request: WireRequest) -> tuple[bytes, str
 
 def rerank_request(
     route: Route, form: str, query: str, texts: Sequence[str], settings: Mapping[str, Any], headers: Mapping[str, str]
-) -> WireRequest:
-    """Give the request for one ranking: TEI's `texts`, or Jina's `documents`."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    body: JSON = {"query": query, "texts": list(texts), **given}
-    if form != "tei":
-        body = {"model": route.model, "query": query, "documents": list(texts), **given}
-    return WireRequest(route.url, {k: v for k, v in body.items() if v is not None}, headers, model=route.model)
+) -> tuple[WireRequest, list[str]]:
+    """Give the request for one ranking, TEI's `texts` or Jina's `documents`, and notes on what the form cannot say."""
+    if form == "tei":
+        given, notes = _known(settings, ("raw_scores", "truncate"), "TEI's /rerank")
+        return WireRequest(
+            route.url, {"query": query, "texts": list(texts), **given}, headers, model=route.model
+        ), notes
+    _, notes = _known(settings, (), "/v1/rerank")
+    model = {"model": route.model} if route.model else {}
+    return WireRequest(
+        route.url, {**model, "query": query, "documents": list(texts)}, headers, model=route.model
+    ), notes
 
 
 def read_ranking(raw: Any, count: int, request: WireRequest) -> list[tuple[int, float]]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,51 @@ def test_rerank_jina(far_end: FarEndMaker) -> None:
         "http://h:1/v1/rerank",
         {"model": "m", "query": "q", "documents": ["a", "b"]},
     )
+
+
+def test_what_a_form_lacks_is_told(far_end: FarEndMaker) -> None:
+    """A setting that a server's form cannot say is told, and does not go; a default is nothing to tell of."""
+    classes = httpx.Response(200, json=[[{"label": "a", "score": 1.0}]])
+    picture = httpx.Response(200, json={"data": [{"b64_json": base64.b64encode(PNG).decode()}]})
+    at_hub = far_end(hub(HF["inferenceProviderMapping"], classes))
+    at_nscale = far_end(hub({"nscale": {"providerId": "org/painter", "task": "text-to-image"}}, picture))
+    at_jina = far_end({"results": [{"index": 0, "relevance_score": 0.9}]})
+    jina = HFReranker(endpoint_url="http://h:1/v1", engine="openai", model="m", **at_jina.clients)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        HFTextClassifier(model="org/name", api_key="hf_x", **at_hub.clients).invoke("x")
+        jina.rank("q", ["a"])
+    with pytest.warns(UserWarning, match="hf-inference has no raw_scores; .*hf-inference has no truncate;"):
+        HFTextClassifier(model="org/name", api_key="hf_x", raw_scores=False, truncate=True, **at_hub.clients).invoke(
+            "x"
+        )
+    assert at_hub.bodies[-1] == {"inputs": "x"}
+    with pytest.warns(UserWarning, match="/v1/rerank has no truncate"):
+        jina.model_copy(update={"truncate": False}).rank("q", ["a"])
+    assert at_jina.bodies[-1] == at_jina.bodies[0]
+    with pytest.warns(UserWarning, match="width and height together; width alone"):
+        HFTextToImage(model="org/painter", api_key="hf_x", provider="nscale", width=8, **at_nscale.clients).invoke(
+            "cat"
+        )
+    assert at_nscale.bodies[-1].keys() == {"model", "prompt", "response_format"}
+    with InferenceServer(engine="tei") as server:
+        with pytest.warns(UserWarning, match="TEI's /predict has no top_k"):
+            HFTextClassifier(endpoint_url=server.url, top_k=1).invoke("x")
+        assert server.requests[-1].body == {"inputs": "x", "truncate": True}
+
+
+def test_further_keys_reach_the_body(far_end: FarEndMaker) -> None:
+    """`model_kwargs` go with requests of every task."""
+    more: dict[str, Any] = {"model_kwargs": {"return_text": False}}
+    png = httpx.Response(200, headers={"content-type": "image/png"}, content=PNG)
+    far = far_end(hub({"hf-inference": {"providerId": "org/name", "task": "text-to-image"}}, png))
+    HFTextToImage(model="org/name", api_key="hf_x", **more, **far.clients).invoke("cat")
+    assert far.bodies[-1] == {"inputs": "cat", "return_text": False}
+    with InferenceServer(engine="tei") as server:
+        HFTextClassifier(endpoint_url=server.url, **more).invoke("x")
+        HFReranker(endpoint_url=server.url, **more).rank("q", ["a"])
+        assert [r.body["return_text"] for r in server.requests] == [False, False]
 
 
 @pytest.mark.parametrize(
