@@ -25,19 +25,24 @@ class StopCutter:
         if not self._stop:
             return text
         self._held += text
-        places = [place for stop in self._stop if (place := self._held.find(stop)) >= 0]
-        if places:
-            self.found = True
-            safe = min(places)
-        else:
-            safe = len(self._held) - self._possible_start()
+        first, open_from = self._first(), len(self._held) - self._possible_start()
+        self.found = first <= open_from  # a longer one that began before may yet be completed
+        safe = min(first, open_from)
         passed, self._held = self._held[:safe], self._held[safe:]
+        if self.found:
+            self._held = ""
         return passed
 
     def close(self) -> str:
         """Give what was held back in vain."""
-        held, self._held = self._held, ""
-        return "" if self.found else held
+        first = self._first()
+        self.found = self.found or first < len(self._held)
+        held, self._held = self._held[:first], ""
+        return held
+
+    def _first(self) -> int:
+        places = (self._held.find(stop) for stop in self._stop)
+        return min((place for place in places if place >= 0), default=len(self._held) + 1)
 
     def _possible_start(self) -> int:
         for size in range(min(self._longest - 1, len(self._held)), 0, -1):

@@ -102,9 +102,11 @@ class TextStreamReader(ABC):
         Raises:
             StreamError: The stream broke off before its end.
         """
+        if rest := self._cutter.close():  # before `_end`, which asks whether a stop string was found
+            self._texts.append(rest)
         info = self._end()
         if info is not None:
-            return [GenerationChunk(text=self._cutter.close(), generation_info=info | header_facts(self._headers))]
+            return [GenerationChunk(text=rest, generation_info=info | header_facts(self._headers))]
         if self._texts or not stray:
             raise StreamError(
                 "the stream broke off before its end; `partial` holds what came",

@@ -95,7 +95,13 @@ def test_headers_do_not_lie() -> None:
 
 
 def test_httpx_can_replay() -> None:
-    """A recording fits httpx's mock transport."""
-    saved = load(CHATS[0])
-
-    assert httpx.Response(saved["status"], content=saved["body"].encode()).status_code == saved["status"]
+    """Every recording goes through httpx's mock transport and comes out byte for byte."""
+    for path in CHATS:
+        saved = load(path)
+        far = httpx.MockTransport(
+            lambda _, saved=saved: httpx.Response(
+                saved["status"], headers=saved["headers"], content=saved["body"].encode()
+            )
+        )
+        with httpx.Client(transport=far) as client, client.stream("POST", "http://h:1") as response:
+            assert (response.status_code, response.read().decode()) == (saved["status"], saved["body"])

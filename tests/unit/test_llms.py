@@ -209,6 +209,15 @@ def test_stop_across_chunks(far_end: FarEndMaker) -> None:
     }  # fmt: skip
 
 
+def test_stop_found_at_the_end(far_end: FarEndMaker) -> None:
+    """A stop text that is certain only when the stream has ended is cut, and told as the reason."""
+    far = far_end(b'data: {"choices": [{"text": "xaba", "finish_reason": "length"}]}\n\ndata: [DONE]\n\n')
+    chunks = list(openai(far, stop=["b", "aba!"])._stream("Go"))
+
+    assert "".join(c.text for c in chunks) == "xa"
+    assert chunks[-1].generation_info["finish_reason"] == "stop"  # type: ignore[index]
+
+
 def test_details(far_end: FarEndMaker) -> None:
     """Seed, prefill, tokens and the sequences that were not the best are told."""
     details = {**ANSWER["details"], "prefill": [{"id": 1, "text": "Go", "logprob": None}], "best_of_sequences": [{"generated_text": "other"}],

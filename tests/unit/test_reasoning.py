@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
@@ -58,6 +58,9 @@ def cut(pieces: list[str], stop: list[str]) -> str:
     return "".join(cutter.feed(piece) for piece in pieces) + cutter.close()
 
 
+@example(["aba", "\n"], ["b", "aba\n"])  # the longer began before the shorter, and ends in the next piece
+@example(["aba", "b"], ["b", "aba\n"])
+@example(["aba"], ["b", "aba\n"])
 @given(st.lists(st.text(alphabet="ab\n")), st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), max_size=3))
 def test_stop_anywhere(pieces: list[str], stop: list[str]) -> None:
     """Text ends before the first stop string, wherever pieces are cut."""
