@@ -18,7 +18,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 import langchain_hf_inference._content_blocks  # noqa: F401 - registers the translator of our content
 from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of
 from langchain_hf_inference._connection import HFConnection
-from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER, ReadOptions, read_chat_response
+from langchain_hf_inference._protocol.chat_response import ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
 from langchain_hf_inference._protocol.dialects import dialect_of
 from langchain_hf_inference._protocol.routing import Route
@@ -26,6 +26,7 @@ from langchain_hf_inference._protocol.tools import normalised_choice, tool_names
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, ChatSettings
 from langchain_hf_inference._structured_output import Method, response_format_of, structured
+from langchain_hf_inference._tracing import identifying_params, langsmith_params
 
 _TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
 """Keys of which a tool's definition has one, whoever's form it is in."""
@@ -241,21 +242,10 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        names = ("model", "provider", "endpoint_url", "engine", "model_kwargs", *sorted(SETTINGS))
-        return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
+        return identifying_params(self, SETTINGS)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        """Give what tracers record; never a secret."""
-        params = LangSmithParams(ls_provider=MODEL_PROVIDER, ls_model_type="chat")
-        if model := kwargs.get("model") or self.model or self.endpoint_url:
-            params["ls_model_name"] = model
-        if (temperature := kwargs.get("temperature", self.temperature)) is not None:
-            params["ls_temperature"] = temperature
-        if (max_tokens := kwargs.get("max_tokens", self.max_tokens)) is not None:
-            params["ls_max_tokens"] = max_tokens
-        if stops := stop or self.stop:
-            params["ls_stop"] = list(stops)
-        return params
+        return langsmith_params(self, "chat", stop, kwargs)
 
     @property
     def lc_secrets(self) -> dict[str, str]:

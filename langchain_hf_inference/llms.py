@@ -16,10 +16,10 @@ from langchain_core.runnables.base import Runnable
 from pydantic import Field
 
 from langchain_hf_inference._chat_call import on_retry_of
-from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
 from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings
 from langchain_hf_inference._task_connection import TaskConnection, TaskRoute
 from langchain_hf_inference._text_call import TextCall, added, repeated, text_call
+from langchain_hf_inference._tracing import identifying_params, langsmith_params
 from langchain_hf_inference._transport.fan_out import afan_out, fan_out
 
 Configs = RunnableConfig | list[RunnableConfig] | None
@@ -223,20 +223,10 @@ class HFInferenceLLM(TaskConnection, TextSettings, BaseLLM):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        names = ("model", "provider", "endpoint_url", "engine", "api", "model_kwargs", *sorted(TEXT_SETTINGS))
-        return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
+        return identifying_params(self, {"api", *TEXT_SETTINGS})
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = LangSmithParams(ls_provider=MODEL_PROVIDER, ls_model_type="llm")
-        if model := self.model or self.endpoint_url:
-            params["ls_model_name"] = model
-        if (temperature := kwargs.get("temperature", self.temperature)) is not None:
-            params["ls_temperature"] = temperature
-        if (max_tokens := kwargs.get("max_tokens", self.max_tokens)) is not None:
-            params["ls_max_tokens"] = max_tokens
-        if stops := stop or self.stop:
-            params["ls_stop"] = list(stops)
-        return params
+        return langsmith_params(self, "llm", stop, kwargs)
 
     @property
     def lc_secrets(self) -> dict[str, str]:

@@ -1,0 +1,37 @@
+"""What tracers and caches record of a model: who serves what, and how it is set; never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_core.language_models.base import LangSmithParams
+
+from langchain_hf_inference._connection import HFConnection
+from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
+
+
+def langsmith_params(
+    model: HFConnection, kind: Literal["chat", "llm"], stop: Sequence[str] | None, call: Mapping[str, Any]
+) -> LangSmithParams:
+    """Give what LangSmith shows of a call: settings of the call stand before those of the model."""
+
+    def of(name: str) -> Any:
+        return call.get(name, getattr(model, name))
+
+    params = LangSmithParams(ls_provider=MODEL_PROVIDER, ls_model_type=kind)
+    if name := call.get("model") or model.model or model.endpoint_url:
+        params["ls_model_name"] = name
+    if (temperature := of("temperature")) is not None:
+        params["ls_temperature"] = temperature
+    if (max_tokens := of("max_tokens")) is not None:
+        params["ls_max_tokens"] = max_tokens
+    if stops := stop or getattr(model, "stop", None):
+        params["ls_stop"] = list(stops)
+    return params
+
+
+def identifying_params(model: HFConnection, settings: Iterable[str]) -> dict[str, Any]:
+    """Give what tells two models apart, for caches: the same values give the same answers."""
+    names = ("model", "provider", "endpoint_url", "engine", "model_kwargs", *sorted(settings))
+    return {name: value for name in names if (value := getattr(model, name)) not in (None, {})}
