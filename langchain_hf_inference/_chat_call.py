@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_hf_inference._protocol.chat_request import chat_request, needs_engine
 from langchain_hf_inference._protocol.chat_response import ReadOptions
+from langchain_hf_inference._protocol.offers import ModelOffers
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, canonical, checked_settings, warn_of_typos
 from langchain_hf_inference._transport.http import OnRetry
 
+_TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
+"""Keys of which a tool's definition has one, whoever's form it is in."""
 _warned: set[str] = set()
 """What the user has been told once, over all models of the process."""
 
@@ -86,6 +90,27 @@ def chat_call(
     if not settings.get("stop"):
         settings.pop("stop", None)
     return ChatCall(messages, {name: value for name, value in settings.items() if value is not None}, model, stream)
+
+
+def priced(call: ChatCall, route: Route, offers: ModelOffers | None, providers: Sequence[str]) -> ChatCall:
+    """Give `call` the offers by which its answer's cost is told, or say why it cannot be."""
+    found = offers.serving(providers) if offers else []
+    if route.place != "router":
+        tell(["report_cost: only the Hugging Face router tells its prices; answers come without their cost"])
+    elif not any(offer.output_price is not None for offer in found):
+        tell([f"report_cost: the router tells no price of {call.model}; answers come without their cost"])
+    return replace(call, options=replace(call.options, offers=found))
+
+
+def openai_tool(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """Give a tool of any of LangChain's forms in OpenAI's."""
+    if (
+        isinstance(tool, dict)
+        and tool.get("type", "function") not in ("function", "object")
+        and not tool.keys() & _TOOL_KEYS
+    ):
+        return tool  # a tool of the server's own, such as a provider's web search
+    return convert_to_openai_tool(tool, strict=strict)
 
 
 def tell(notes: Sequence[str]) -> None:

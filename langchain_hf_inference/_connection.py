@@ -147,6 +147,10 @@ class HFConnection(BaseModel):
             resolve_routes(self.model, self.provider, endpoint_url=self.endpoint_url, engine=self.engine, own_key=False)
         return self
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Go on to LangChain's own: pydantic would stop at the first class with private attributes."""
+        super().model_post_init(context)
+
     def close(self) -> None:
         """Close the connections to this model's server; the next call opens new ones.
 

@@ -7,6 +7,8 @@ meets the provider's tool call 0, and the two are merged into one broken block.
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -14,19 +16,22 @@ from langchain_core.messages import content as types
 from langchain_core.messages.block_translators import register_translator
 
 from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
+from langchain_hf_inference._protocol.wire import JSON, as_list, as_object
 
-TEXT, REASONING, CALL = "lc_text", "lc_reasoning", "lc_tc_{}"
+TEXT, REASONING, REFUSAL, AUDIO = "lc_text", "lc_reasoning", "lc_refusal", "lc_audio"
+CALL, IMAGE = "lc_tc_{}", "lc_image_{}"
 """Indices of blocks in a stream; core merges equal ones that begin with "lc_"."""
 
 
 def content_blocks(message: AIMessage) -> list[types.ContentBlock]:
-    """Give the blocks of a whole message: reasoning, text, tool calls, refusal."""
-    blocks: list[dict[str, Any]] = [*_spoken(message)]
+    """Give the blocks of a whole message: reasoning, text, tool calls, pictures, sound, refusal."""
+    blocks: list[JSON] = [*_spoken(message)]
     blocks += [{"type": "tool_call", "name": c["name"], "args": c["args"], "id": c["id"]} for c in message.tool_calls]
     blocks += [
         {"type": "invalid_tool_call", "name": c["name"], "args": c["args"], "id": c["id"], "error": c["error"]}
         for c in message.invalid_tool_calls
     ]
+    blocks += [{k: v for k, v in b.items() if k != "index"} for b in other_blocks(message.additional_kwargs)]
     return cast("list[types.ContentBlock]", blocks)
 
 
@@ -34,29 +39,59 @@ def chunk_blocks(message: AIMessageChunk) -> list[types.ContentBlock]:
     """Give the blocks of a piece of a stream, numbered; of a stream that is complete, its whole tool calls."""
     if message.chunk_position == "last":
         return content_blocks(message)
-    blocks: list[dict[str, Any]] = [
-        {**block, "index": REASONING if block["type"] == "reasoning" else TEXT} for block in _spoken(message)
-    ]
+    numbers = {"text": TEXT, "reasoning": REASONING}
+    blocks: list[JSON] = [{**block, "index": numbers.get(block["type"], TEXT)} for block in _spoken(message)]
     blocks += [
-        {
-            "type": "tool_call_chunk",
-            "id": c["id"],
-            "name": c["name"],
-            "args": c["args"],
-            "index": CALL.format(c["index"]),
-        }
+        {"type": "tool_call_chunk", "id": c["id"], "name": c["name"], "args": c["args"],
+         "index": CALL.format(c["index"])}
         for c in message.tool_call_chunks
-    ]
+    ]  # fmt: skip
+    blocks += other_blocks(message.additional_kwargs)
     return cast("list[types.ContentBlock]", blocks)
 
 
-def _spoken(message: AIMessage) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = []
-    if reasoning := message.additional_kwargs.get("reasoning_content"):
+def other_blocks(extra: Mapping[str, Any]) -> list[JSON]:
+    """Give, numbered, the blocks of what an answer holds beside text, reasoning and tool calls."""
+    if not extra.keys() & {"refusal", "images", "audio"}:
+        return []
+    blocks: list[JSON] = []
+    for image in as_list(extra.get("images")):
+        url = str(as_object(as_object(image).get("image_url")).get("url") or as_object(image).get("url") or "")
+        if url:
+            number = IMAGE.format(zlib.crc32(url.encode()))  # the same picture, the same block
+            blocks.append({"type": "image", **_located(url), "index": number})
+    if audio := as_object(extra.get("audio")):
+        more = {k: v for k, v in audio.items() if k != "data" and v is not None}
+        sound: JSON = {"type": "audio", "base64": audio.get("data") or "", "index": AUDIO}
+        blocks.append({**sound, "extras": more} if more else sound)
+    if refusal := extra.get("refusal"):
+        if "refusal" in types.KNOWN_BLOCK_TYPES:  # since langchain-core 1.7.5
+            blocks.append({"type": "refusal", "refusal": refusal, "index": REFUSAL})
+        else:
+            blocks.append({"type": "non_standard", "value": {"refusal": refusal}, "index": REFUSAL})
+    return blocks
+
+
+def _located(url: str) -> JSON:
+    """Give a picture's place: its bytes where the URL holds them."""
+    if not url.startswith("data:"):
+        return {"url": url}
+    head, _, data = url.removeprefix("data:").partition(",")
+    kind = head.partition(";")[0]
+    return {"base64": data, "mime_type": kind} if kind else {"base64": data}
+
+
+def _spoken(message: AIMessage) -> list[JSON]:
+    blocks: list[JSON] = []
+    extra = message.additional_kwargs
+    if reasoning := extra.get("reasoning_content"):
         blocks.append({"type": "reasoning", "reasoning": reasoning})
     content = message.content
+    sources = [_citation(row) for row in map(as_object, as_list(extra.get("annotations")))] if extra else []
     if isinstance(content, str):
-        blocks += [{"type": "text", "text": content}] if content else []
+        if content or sources:
+            text: JSON = {"type": "text", "text": content}
+            blocks.append({**text, "annotations": sources} if sources else text)
     else:  # written by hand, or by another model
         known = types.KNOWN_BLOCK_TYPES
         for block in content:
@@ -65,6 +100,14 @@ def _spoken(message: AIMessage) -> list[dict[str, Any]]:
             elif block.get("type") not in ("tool_call", "tool_call_chunk", "tool_use", "invalid_tool_call"):
                 blocks.append(block if block.get("type") in known else {"type": "non_standard", "value": block})
     return blocks
+
+
+def _citation(row: JSON) -> JSON:
+    source = as_object(row.get("url_citation"))
+    if not source:
+        return {"type": "non_standard_annotation", "value": row}
+    names = ("url", "title", "start_index", "end_index")
+    return {"type": "citation", **{name: source[name] for name in names if source.get(name) is not None}}
 
 
 register_translator(MODEL_PROVIDER, content_blocks, chunk_blocks)

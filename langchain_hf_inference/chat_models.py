@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import model_validator
 
-import langchain_hf_inference._content_blocks  # noqa: F401 - registers the translator of our content
-from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of
-from langchain_hf_inference._connection import HFConnection
+from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of, openai_tool, priced
+from langchain_hf_inference._profiles import ProfiledModel, plain_id, providers_of
 from langchain_hf_inference._protocol.chat_response import ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
 from langchain_hf_inference._protocol.dialects import dialect_of
+from langchain_hf_inference._protocol.offers import ModelOffers
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.tools import normalised_choice, tool_names
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, ChatSettings
+from langchain_hf_inference._stream_events import EventStreaming
 from langchain_hf_inference._structured_output import Method, response_format_of, structured
+from langchain_hf_inference._token_count import TokenCounting
 from langchain_hf_inference._tracing import identifying_params, langsmith_params
+from langchain_hf_inference._transport import lookups
+from langchain_hf_inference._transport.tokens import Credentials
+from langchain_hf_inference._version import __version__
 
-_TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
-"""Keys of which a tool's definition has one, whoever's form it is in."""
 
-
-class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
+class ChatHFInference(ProfiledModel, TokenCounting, ChatSettings, EventStreaming):
     """Chat with open models on Hugging Face: Inference Providers, Inference Endpoints, TGI, vLLM, SGLang, llama.cpp.
 
     Setup:
@@ -58,14 +60,21 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         APIStatusError: The server answered with an error; see `langchain_hf_inference.errors`.
     """
 
-    streaming: bool = False
-    """Let `invoke` read the answer as a stream; set to False it also keeps others from streaming."""
+    streaming: bool | None = None
+    """True lets `invoke` read the answer as a stream; False keeps even `stream` from streaming."""
     stream_usage: bool = True
     """Ask streams for token counts; servers that refuse to be asked are asked again without."""
     replay_reasoning: bool = False
     """Send the reasoning of earlier answers back (gpt-oss, GLM and Kimi call tools better with it)."""
     parse_think_tags: bool | Literal["open"] = False
     """Take `<think>…</think>` in the text for reasoning. "open": the template opens the tag itself."""
+    report_cost: bool = False
+    """Tell in `response_metadata["cost"]` what an answer cost, by the router's prices, asked for now and then."""
+
+    @model_validator(mode="after")
+    def _set_hf_inference_version(self) -> Self:
+        self._add_version("langchain-hf-inference", __version__)  # for traces
+        return self
 
     def _generate(
         self,
@@ -74,9 +83,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs, stream=False)
-        routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
-        requests = self._requests(call, routes)
+        call, requests, credentials = self._prepared(self._call(messages, stop, kwargs, stream=False))
         response = self._transport().send(requests, credentials, on_retry_of(run_manager))
         return read_chat_response(response.json(), response.headers, call.options, requests[0])
 
@@ -87,9 +94,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs, stream=False)
-        routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
-        requests = self._requests(call, routes)
+        call, requests, credentials = await self._aprepared(self._call(messages, stop, kwargs, stream=False))
         response = await self._transport().asend(requests, credentials, on_retry_of(run_manager))
         return read_chat_response(response.json(), response.headers, call.options, requests[0])
 
@@ -100,9 +105,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs, stream=True)
-        routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
-        requests = self._requests(call, routes)
+        call, requests, credentials = self._prepared(self._call(messages, stop, kwargs, stream=True))
         with self._transport().stream(requests, credentials, on_retry_of(run_manager)) as events:
             reader = ChatStreamReader(events.request, events.headers, call.options)
             with reader.keeping_partial():
@@ -123,9 +126,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs, stream=True)
-        routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
-        requests = self._requests(call, routes)
+        call, requests, credentials = await self._aprepared(self._call(messages, stop, kwargs, stream=True))
         async with self._transport().astream(requests, credentials, on_retry_of(run_manager)) as events:
             reader = ChatStreamReader(events.request, events.headers, call.options)
             with reader.keeping_partial():
@@ -163,7 +164,7 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
         Raises:
             ConfigurationError: `tool_choice` names no tool, or `response_format` is no schema.
         """
-        wire = [_openai_tool(tool, strict=strict) for tool in tools]
+        wire = [openai_tool(tool, strict=strict) for tool in tools]
         bound: dict[str, Any] = {"tools": wire} if wire else {}
         if wire and (choice := normalised_choice(tool_choice, tool_names(wire))) is not None:
             bound["tool_choice"] = choice
@@ -206,6 +207,23 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
             options=kwargs,
         )
 
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Count the tokens of a prompt: the messages in the model's chat template, and the tools.
+
+        Exact by `tokenizer`, or by TGI, vLLM, SGLang or llama.cpp at `endpoint_url`, which is asked;
+        else an estimate, of which a warning tells, once.
+
+        Args:
+            messages: The conversation.
+            tools: In any form that `bind_tools` takes.
+
+        Raises:
+            ConfigurationError: A message or tool cannot be said to this engine.
+        """
+        wire = [openai_tool(tool, strict=None) for tool in tools or ()]
+        call = self._call(messages, None, {"tools": wire} if wire else {}, stream=False)
+        return self._prompt_tokens(call)
+
     def _structured_method(self) -> Method:
         if self.endpoint_url is None:
             return dialect_of("router").structured_output
@@ -224,8 +242,25 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
             replay_reasoning=self.replay_reasoning,
         )
 
+    def _prepared(self, call: ChatCall) -> tuple[ChatCall, list[WireRequest], Credentials]:
+        routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
+        offers = None
+        if self.report_cost and routes[0].place == "router":
+            offers = lookups.known_offers(self._transport(), plain_id(call.model), credentials)
+        return self._as_priced(call, routes, offers), self._requests(call, routes), credentials
+
+    async def _aprepared(self, call: ChatCall) -> tuple[ChatCall, list[WireRequest], Credentials]:
+        routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
+        offers = None
+        if self.report_cost and routes[0].place == "router":
+            offers = await lookups.aknown_offers(self._transport(), plain_id(call.model), credentials)
+        return self._as_priced(call, routes, offers), self._requests(call, routes), credentials
+
     def _requests(self, call: ChatCall, routes: list[Route]) -> list[WireRequest]:
         return [call.request(route, self._route_headers(route)) for route in routes]
+
+    def _as_priced(self, call: ChatCall, routes: list[Route], offers: ModelOffers | None) -> ChatCall:
+        return priced(call, routes[0], offers, providers_of(call.model, self.provider)) if self.report_cost else call
 
     def _should_stream(self, **kwargs: Any) -> bool:
         # A stream carries one message; several answers come whole.
@@ -261,13 +296,3 @@ class ChatHFInference(HFConnection, ChatSettings, BaseChatModel):
     def get_lc_namespace(cls) -> list[str]:
         """Give the path under which `load` finds the class."""
         return ["langchain_hf_inference", "chat_models"]
-
-
-def _openai_tool(tool: Any, *, strict: bool | None) -> dict[str, Any]:
-    if (
-        isinstance(tool, dict)
-        and tool.get("type", "function") not in ("function", "object")
-        and not tool.keys() & _TOOL_KEYS
-    ):
-        return tool  # a tool of the server's own, such as a provider's web search
-    return convert_to_openai_tool(tool, strict=strict)

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.offers import Offer, cost_of
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
 from langchain_hf_inference._protocol.stop_text import StopCutter
 from langchain_hf_inference._protocol.tool_calls import read_tool_calls
@@ -37,10 +38,12 @@ class ReadOptions:
 
     `think_tags`: False leaves `<think>` in the text; True splits it off; "open" also where the
     template opened the tag. `stop`: the stop strings asked for, to be cut where a server leaves them.
+    `offers`: the offers that may serve, where the answer's cost is to be told.
     """
 
     think_tags: bool | str = False
     stop: Sequence[str] = ()
+    offers: Sequence[Offer] = ()
 
 
 def header_facts(headers: Mapping[str, str]) -> JSON:
@@ -53,6 +56,14 @@ def header_facts(headers: Mapping[str, str]) -> JSON:
     if times := {h.removeprefix("x-").replace("-", "_"): headers[h] for h in _TGI_TIMES if headers.get(h)}:
         facts["timings_ms"] = times
     return facts
+
+
+def cost_facts(usage: Mapping[str, Any] | None, facts: JSON, options: ReadOptions) -> JSON:
+    """Give what the answer cost, for `response_metadata`, where it was asked for and can be told."""
+    if not options.offers:
+        return {}
+    cost = cost_of(usage, facts.get("served_provider"), options.offers)
+    return {} if cost is None else {"cost": cost}
 
 
 def body_facts(body: JSON) -> JSON:
@@ -127,6 +138,7 @@ def read_chat_response(raw: Any, headers: Mapping[str, str], options: ReadOption
         )
     facts = {"model_provider": MODEL_PROVIDER, **body_facts(body), **header_facts(headers)}
     usage = read_usage(body.get("usage"))
+    facts |= cost_facts(usage, facts, options)
     if failed := [choice["finish_reason"] for choice in choices if choice.get("finish_reason") in FAILED_REASONS]:
         raise ServerError(
             f"the server ended the answer with {failed[0]!r}", status_code=500, body=body, headers=dict(headers)

@@ -25,6 +25,7 @@ from langchain_hf_inference._protocol.chat_response import (
     body_facts,
     choice_facts,
     content_pieces,
+    cost_facts,
     header_facts,
     opaque_reasoning,
     other_output,
@@ -111,16 +112,17 @@ class ChatStreamReader:
                 request_id=header_facts(self._headers).get("request_id"),
             )
         chunks = [*self._rest_of_text(), *self._call_chunk(self._calls.close())]
-        facts = choice_facts(self._finish, has_calls=self._calls.has_calls(), cut=self._cutter.found)
+        ending = choice_facts(self._finish, has_calls=self._calls.has_calls(), cut=self._cutter.found)
+        facts, usage = {**self._facts, **header_facts(self._headers)}, read_usage(self._usage)
         message = AIMessageChunk(
             content="",
             response_metadata={
                 "model_provider": MODEL_PROVIDER,
-                **self._facts,
-                **header_facts(self._headers),
-                **{name: fact for name, fact in facts.items() if name != "logprobs"},
+                **facts,
+                **cost_facts(usage, facts, self._options),
+                **{name: fact for name, fact in ending.items() if name != "logprobs"},
             },
-            usage_metadata=read_usage(self._usage),
+            usage_metadata=usage,
             chunk_position="last",
         )
         return [*chunks, ChatGenerationChunk(message=message)]

@@ -23,16 +23,17 @@ class ServerFacts:
     model: str | None = None
     max_batch: int | None = None
     """TEI: the most texts in one request."""
+    context_length: int | None = None
+    """The most tokens of prompt and answer together that this server takes."""
 
 
 def read_info(body: Any) -> ServerFacts | None:
     """Read `GET /info`; None unless it is that of Text Generation Inference or Text Embeddings Inference."""
     info = as_object(body)
     if isinstance(info.get("model_type"), dict) and "max_client_batch_size" in info:
-        most = info["max_client_batch_size"]
-        return ServerFacts("tei", info.get("model_id") or None, most if isinstance(most, int) and most > 0 else None)
+        return ServerFacts("tei", info.get("model_id") or None, _count(info["max_client_batch_size"]))
     if info.get("router") == "text-generation-router" or "max_total_tokens" in info:
-        return ServerFacts("tgi", info.get("model_id") or None)
+        return ServerFacts("tgi", info.get("model_id") or None, context_length=_count(info.get("max_total_tokens")))
     return None
 
 
@@ -53,4 +54,10 @@ def read_models(body: Any, headers: Mapping[str, str]) -> ServerFacts:
     ):  # fmt: skip
         # transformers serve lists the Hub's cache: nothing, or rows owned by the models' authors.
         engine = "transformers"
-    return ServerFacts(engine, model if isinstance(model, str) and model else None)
+    # max_model_len: vLLM, SGLang; meta.n_ctx: llama.cpp.
+    context = _count(first.get("max_model_len")) or _count(as_object(first.get("meta")).get("n_ctx"))
+    return ServerFacts(engine, model if isinstance(model, str) and model else None, context_length=context)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

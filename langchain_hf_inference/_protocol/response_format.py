@@ -60,7 +60,7 @@ def check_schema_with_tools(dialect: Dialect) -> None:
     Raises:
         ConfigurationError: The engine cannot do both in one request.
     """
-    if not dialect.schema_with_tools:
+    if dialect.schema_with_tools is False:
         raise ConfigurationError(
             f"{dialect.title} refuses response_format beside tools (grammar and tools are mutually exclusive); "
             "ask for the schema as a tool: with_structured_output(method='function_calling') or ToolStrategy"

@@ -79,6 +79,14 @@ def read_tool_calls(raw: Any) -> tuple[list[ToolCall], list[InvalidToolCall]]:
     return calls, invalid
 
 
+def finished_call(name: str | None, text: str, identity: str | None) -> JSON:
+    """Give the content block of a call whose arguments are whole, or say what is wrong with them."""
+    arguments, problem = _parsed(text)
+    if arguments is None or not name:
+        return {"type": "invalid_tool_call", "id": identity, "name": name, "args": text, "error": problem or "no name"}
+    return {"type": "tool_call", "id": identity or "", "name": name, "args": arguments}
+
+
 def _parsed(text: str) -> tuple[JSON | None, str | None]:
     if not text.strip():
         return {}, None

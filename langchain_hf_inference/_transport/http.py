@@ -127,6 +127,14 @@ class HTTPTransport:
                 response = await client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
                 return self._whole(WireRequest(url, {}), response)
 
+    def post_once(self, request: WireRequest, credentials: Credentials, *, timeout_s: float) -> WireResponse:
+        """Send once, and wait no longer than `timeout_s`. Raises like `send`."""
+        with self._client(request.url) as client:
+            with mapped_errors(request.url):
+                built = self._built(client, request, credentials)
+                built.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
+                return self._whole(request, client.send(built, follow_redirects=False))
+
     def _tried(self, act: Callable[[WireRequest], T], requests: Sequence[WireRequest], on_retry: OnRetry | None) -> T:
         retrying = Retrying(sleep=self.sleep, **self._retry_options(on_retry))
         for request in requests[:-1]:

@@ -1,7 +1,8 @@
-"""What has to be asked before a request can be written: which engine serves a URL, a provider's name for a model.
+"""What is asked beside the requests themselves: which engine serves a URL, who serves a model and for how much.
 
-Both are asked at most once in a while, are remembered by the process, and never fail a call: a
-server that does not answer is an OpenAI-compatible one, and a name that is not known is sent as given.
+All of it is asked at most once in a while and remembered by the process. What a call needs never
+fails it: a server that does not answer is an OpenAI-compatible one, a name that is not known is sent
+as given, a price that is not known is not told. Only what the user asks for by name may fail.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from langchain_hf_inference._protocol.detection import ServerFacts, read_info, read_models
+from langchain_hf_inference._protocol.offers import ModelOffers, read_offers
 from langchain_hf_inference._protocol.providers import ProviderModel, mapping_url, read_provider_models
-from langchain_hf_inference._protocol.routing import server_url
+from langchain_hf_inference._protocol.routing import ROUTER_URL, server_url
 from langchain_hf_inference._protocol.wire import WireResponse
 from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.http import HTTPTransport
@@ -56,12 +58,14 @@ class _Memory(Generic[T]):
 
 _servers: _Memory[ServerFacts] = _Memory()
 _provider_models: _Memory[dict[str, ProviderModel]] = _Memory()
+_offers: _Memory[ModelOffers] = _Memory()
 
 
 def forget_lookups() -> None:
     """Ask servers and the Hub anew."""
     _servers.clear()
     _provider_models.clear()
+    _offers.clear()
 
 
 def server_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
@@ -115,6 +119,50 @@ async def aprovider_models(transport: HTTPTransport, model: str) -> dict[str, Pr
         endpoint = await asyncio.to_thread(hub.hub_endpoint)  # the import of huggingface_hub takes its time
         answer = await _aasked(transport, mapping_url(endpoint, model), Credentials(None, explicit=False))
         return _provider_models.keep(read_provider_models(_json(answer)), model, known=answer is not None)
+
+
+def model_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
+    """Ask the router who serves `model`, and for how much.
+
+    Raises:
+        APIStatusError: The router does not know the model.
+        APIConnectionError: The router was not reached.
+        ResponseFormatError: The router's answer is not JSON.
+    """
+    answer = transport.get(f"{ROUTER_URL}/models/{model}", credentials, timeout_s=LOOKUP_TIMEOUT_S)
+    return _offers.keep(read_offers(answer.json(), model) or ModelOffers(model), model, known=True)
+
+
+async def amodel_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
+    """Like `model_offers`."""
+    answer = await transport.aget(f"{ROUTER_URL}/models/{model}", credentials, timeout_s=LOOKUP_TIMEOUT_S)
+    return _offers.keep(read_offers(answer.json(), model) or ModelOffers(model), model, known=True)
+
+
+def known_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
+    """Give the offers of `model`, asked for at most once in a while; none where the router does not say."""
+    if (known := _offers.get(model)) is not None:
+        return known
+    with _offers.lock(model):
+        if (known := _offers.get(model)) is not None:
+            return known
+        try:
+            return model_offers(transport, model, credentials)
+        except HFInferenceError:
+            return _offers.keep(ModelOffers(model), model, known=False)
+
+
+async def aknown_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
+    """Like `known_offers`."""
+    if (known := _offers.get(model)) is not None:
+        return known
+    async with _offers.alock(model):
+        if (known := _offers.get(model)) is not None:
+            return known
+        try:
+            return await amodel_offers(transport, model, credentials)
+        except HFInferenceError:
+            return _offers.keep(ModelOffers(model), model, known=False)
 
 
 def _asked(transport: HTTPTransport, url: str, credentials: Credentials) -> WireResponse | None:

@@ -56,7 +56,7 @@ def chat(body: dict[str, Any], options: Options) -> Reply:
     check_chat(body, options.more_fields)
     model = served(body.get("model"), options)
     answers = [script.chat_answer(body, position) for position in range(body.get("n", 1))]
-    usage = _usage(script.prompt_tokens(body), answers)
+    usage = _usage(len(script.prompt_pieces(body)), answers)
     head = {"id": "chatcmpl-scripted", "created": CREATED, "model": model, "system_fingerprint": FINGERPRINT}
     if not body.get("stream"):
         choices = [_choice(i, answer, body) for i, answer in enumerate(answers)]
@@ -253,7 +253,35 @@ def models(options: Options) -> Reply:
         {"id": name, "object": "model", "created": CREATED, "owned_by": "scripted"} for name in names]})  # fmt: skip
 
 
-POSTS: dict[str, Callable[[dict[str, Any], Options], Reply]] = {
+def offers(name: str) -> Reply:
+    """`GET /v1/models/{org}/{name}`, as the Hugging Face router answers it: one provider, cheap and capable."""
+    row = {"provider": "scripted", "status": "live", "context_length": 4096, "pricing": {"input": 1.0, "output": 2.0},
+           "supports_tools": True, "supports_structured_output": True}  # fmt: skip
+    return Reply({"id": name, "object": "model", "created": CREATED, "owned_by": name.partition("/")[0],
+                  "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
+                  "providers": [row]})  # fmt: skip
+
+
+def chat_tokenize(body: dict[str, Any], options: Options) -> Reply | None:
+    """`POST /chat_tokenize` of TGI: a token for each word of the prompt."""
+    if options.engine != "tgi":
+        return None
+    pieces = script.prompt_pieces(body)
+    return Reply({"tokenize_response": _tokens(pieces), "templated_text": "".join(pieces)})
+
+
+def tokenize(body: dict[str, Any], options: Options) -> Reply | None:
+    """`POST /tokenize` of TGI."""
+    if options.engine != "tgi":
+        return None
+    return Reply(_tokens(script.tokens(str(body.get("inputs") or ""))))
+
+
+def _tokens(pieces: list[str]) -> list[dict[str, Any]]:
+    return [{"id": i, "text": piece, "start": 0, "stop": len(piece)} for i, piece in enumerate(pieces)]
+
+
+POSTS: dict[str, Callable[[dict[str, Any], Options], Reply | None]] = {
     "/v1/chat/completions": chat,
     "/v1/completions": completions,
     "/v1/embeddings": embeddings,
@@ -263,6 +291,8 @@ POSTS: dict[str, Callable[[dict[str, Any], Options], Reply]] = {
     "/embed": embed,
     "/rerank": rerank,
     "/predict": predict,
+    "/chat_tokenize": chat_tokenize,
+    "/tokenize": tokenize,
 }
 
 

@@ -45,10 +45,10 @@ def text_of(content: Any) -> str:
     return " ".join(part.get("text", f"[{part.get('type')}]") for part in content or [])
 
 
-def prompt_tokens(body: dict[str, Any]) -> int:
-    """Count what the server was given, tools included."""
+def prompt_pieces(body: dict[str, Any]) -> list[str]:
+    """Give the tokens of what the server was given, tools included."""
     said = [text_of(m.get("content", "")) + json.dumps(m.get("tool_calls", "")) for m in body["messages"]]
-    return sum(len(tokens(text)) for text in [*said, json.dumps(body.get("tools", ""))])
+    return [piece for text in [*said, json.dumps(body.get("tools", ""))] for piece in tokens(text)]
 
 
 def chat_answer(body: dict[str, Any], position: int = 0) -> Answer:

@@ -32,7 +32,8 @@ class InferenceServer:
     """A scripted stand-in for TGI, vLLM, TEI and other servers. Not a language model.
 
     Serves chat completions, text completions, TGI's `/generate`, OpenAI's and TEI's embeddings, TEI's
-    `/rerank` and `/predict`, each whole and streamed where the API has streams. Use it as a context
+    `/rerank` and `/predict`, each whole and streamed where the API has streams, TGI's tokenizer and the
+    router's offers. Use it as a context
     manager, or call `start` and `stop`.
 
     Args:
@@ -128,6 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
+        name = path.removeprefix("/v1/models/")
+        if name != path and "/" in name:  # as the router answers
+            return self._send(200, routes.offers(name).body)
         reply = {"/v1/models": routes.models, "/info": routes.info}.get(path, lambda _: None)(self.owner._options)
         if path == "/health":
             self._send(200, {})
@@ -135,6 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, {"detail": "Not Found"})
         else:
             self._send(200, reply.body)
+        return None
 
     def do_POST(self) -> None:
         owner, path = self.owner, urlsplit(self.path).path
@@ -159,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         except RefusedError as refused:
             status = 404 if refused.param == "model" else 422 if "batch size" in str(refused) else 400
             return self._refuse(status, str(refused), refused.param)
+        if reply is None:
+            return self._send(404, {"detail": "Not Found"})
         if reply.events is not None:
             return self._stream(reply, fault)
         return self._whole(reply.body, fault)

@@ -137,8 +137,8 @@ def test_models_route(body: Any, headers: dict[str, str], engine: str | None, mo
 
 def test_info_route() -> None:
     """`/info` tells TGI of any version."""
-    assert read_info(TGI_INFO) == ServerFacts("tgi", "org/model")
-    assert read_info({"model_id": "m", "max_total_tokens": 2048}) == ServerFacts("tgi", "m")
+    assert read_info(TGI_INFO) == ServerFacts("tgi", "org/model", context_length=4096)
+    assert read_info({"model_id": "m", "max_total_tokens": 2048}) == ServerFacts("tgi", "m", context_length=2048)
     tei = {"model_id": "m", "model_type": {"embedding": {"pooling": "cls"}}, "max_client_batch_size": 8}
     assert read_info(tei) == ServerFacts("tei", "m", 8)
     assert read_info(None) is None
