@@ -23,6 +23,7 @@ from langchain_hf_inference._protocol.routing import (
     is_url,
     normalised_url,
     origin_of,
+    plain_place,
     resolve_routes,
     shown_url,
 )
@@ -107,6 +108,9 @@ class HFConnection(BaseModel):
             if found.get("endpoint_url") not in (None, url):
                 raise ValueError(f"model={url!r} is a URL, and endpoint_url is given too; give one")
             found |= {"model": None, "endpoint_url": url}
+        found, notes = plain_place(found)
+        for note in notes:
+            warnings.warn(note, UserWarning, stacklevel=4)
         return found
 
     @field_validator("timeout")

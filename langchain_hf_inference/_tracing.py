@@ -9,6 +9,7 @@ from langchain_core.language_models.base import LangSmithParams
 
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
+from langchain_hf_inference._protocol.routing import shown_url
 
 
 def langsmith_params(
@@ -20,7 +21,7 @@ def langsmith_params(
         return call.get(name, getattr(model, name))
 
     params = LangSmithParams(ls_provider=MODEL_PROVIDER, ls_model_type=kind)
-    if name := call.get("model") or model.model or model.endpoint_url:
+    if name := call.get("model") or model.model or (model.endpoint_url and shown_url(model.endpoint_url)):
         params["ls_model_name"] = name
     if (temperature := of("temperature")) is not None:
         params["ls_temperature"] = temperature
@@ -34,4 +35,5 @@ def langsmith_params(
 def identifying_params(model: HFConnection, settings: Iterable[str]) -> dict[str, Any]:
     """Give what tells two models apart, for caches: the same values give the same answers."""
     names = ("model", "provider", "endpoint_url", "engine", "model_kwargs", *sorted(settings))
-    return {name: value for name in names if (value := getattr(model, name)) not in (None, {})}
+    found = {name: value for name in names if (value := getattr(model, name)) not in (None, {})}
+    return found | {"endpoint_url": shown_url(model.endpoint_url)} if model.endpoint_url else found

@@ -6,10 +6,12 @@ suffixes; Inference Endpoints' documentation for their hosts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from typing import Any, Literal
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from langchain_hf_inference._protocol.dialects import ENGINES
 from langchain_hf_inference._protocol.providers import PROVIDER_CHAT_URLS, ROUTING_POLICIES
@@ -17,6 +19,8 @@ from langchain_hf_inference.errors import ConfigurationError
 
 ROUTER_URL = "https://router.huggingface.co/v1"
 CHAT_PATH = "/chat/completions"
+
+_RETIRED_PATH = re.compile(r"/(?:models|pipeline/[\w-]+)/([^/]+(?:/[^/]+)?)(?:/v1.*)?/?$")
 
 Place = Literal["router", "provider", "endpoint"]
 
@@ -74,6 +78,50 @@ def normalised_url(url: str) -> str:
             f"endpoint_url={url[:200]!r} is not an http(s) URL; give one like http://localhost:8080/v1"
         )
     return urlunsplit(SplitResult(parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
+
+
+def without_userinfo(url: str) -> tuple[str, str | None]:
+    """Split `https://user:password@host` into the URL without, and the header that says the same."""
+    parts = urlsplit(url.strip())
+    info, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    plain = unquote(info if ":" in info else info + ":").encode()
+    return urlunsplit(parts._replace(netloc=host)), "Basic " + b64encode(plain).decode()
+
+
+def retired_model(url: str) -> str | None:
+    """Give the model that an address of the serverless API before 2025 names, "" where it names none.
+
+    None for any other address. The host api-inference.huggingface.co answers no more; the router took its place.
+    """
+    parts = urlsplit(url.strip())
+    if (parts.hostname or "").lower() != "api-inference.huggingface.co":
+        return None
+    found = _RETIRED_PATH.match(parts.path)
+    return found.group(1) if found else ""
+
+
+def plain_place(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Take user and password out of `endpoint_url`, which is kept and shown; send retired addresses to the router.
+
+    Returns:
+        The arguments of a connection, and what is to be said of them.
+    """
+    found = dict(given)
+    url = found.get("endpoint_url")
+    if not isinstance(url, str):
+        return found, []
+    found["endpoint_url"], basic = without_userinfo(url)
+    if basic:
+        found["default_headers"] = {"Authorization": basic, **(found.get("default_headers") or {})}
+    model = retired_model(url)
+    if model is None:
+        return found, []
+    found |= {"endpoint_url": None, "model": found.get("model") or model or None}
+    return found, [
+        "api-inference.huggingface.co is retired: the router is called; give model= in place of this endpoint_url"
+    ]
 
 
 def origin_of(url: str) -> str:

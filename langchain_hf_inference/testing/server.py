@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from langchain_hf_inference.testing import routes
+from langchain_hf_inference.testing import facts, routes
 from langchain_hf_inference.testing.faults import Fault
 from langchain_hf_inference.testing.strict import RefusedError
 
@@ -61,7 +61,7 @@ class InferenceServer:
         """Every POST received, oldest first."""
         self.chunk_delay = chunk_delay
         self._api_key = api_key
-        self._options = routes.Options(tuple(models or ()), engine, dimensions, frozenset(extra_fields))
+        self._options = facts.Options(tuple(models or ()), engine, dimensions, frozenset(extra_fields))
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
         self._port = port
@@ -131,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         name = path.removeprefix("/v1/models/")
         if name != path and "/" in name:  # as the router answers
-            return self._send(200, routes.offers(name).body)
-        reply = {"/v1/models": routes.models, "/info": routes.info}.get(path, lambda _: None)(self.owner._options)
+            return self._send(200, facts.offers(name).body)
+        reply = {"/v1/models": facts.models, "/info": facts.info}.get(path, lambda _: None)(self.owner._options)
         if path == "/health":
             self._send(200, {})
         elif reply is None:
@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, body)
 
-    def _stream(self, reply: routes.Reply, fault: Fault | None) -> None:
+    def _stream(self, reply: facts.Reply, fault: Fault | None) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
