@@ -4,6 +4,8 @@
 # make test-infinity  the embedding tests on infinity
 # make lint types  ruff; mypy --strict
 # make test-floor  the unit tests on the oldest langchain-core and huggingface-hub that we allow
+# make test-newest the unit tests, and agents of all kinds, on the newest langchain-core that can be installed
+# make test-lanes  floor, what resolves, newest, one after the other
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -12,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -37,6 +39,12 @@ test-infinity: $(VENV)/test
 test-floor: .venv-floor/ready
 	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py --ignore=tests/unit/test_agents.py --ignore=tests/unit/test_examples.py
 
+test-newest: .venv-newest/ready
+	.venv-newest/bin/python -c 'import langchain_core.version as v; print("langchain-core", v.VERSION)'
+	.venv-newest/bin/python -m pytest tests/unit
+
+test-lanes: test-floor test-unit test-newest
+
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,7 +62,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }
@@ -69,4 +77,12 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 	$(PYTHON) -m venv .venv-floor
 	.venv-floor/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
 	.venv-floor/bin/python -m pip -qq --disable-pip-version-check install --editable . --group floor
+	@touch $@
+
+# langchain-core 1.8 asks for a certifi that not every index has; all else of it works with the older one.
+.venv-newest/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
+	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --editable . --group test --group newest
+	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --no-deps "langchain-core==1.8.1" "langchain==1.5.0"
 	@touch $@

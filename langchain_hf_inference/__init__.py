@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_hf_inference._version import __version__
 
 if TYPE_CHECKING:
+    from langchain_hf_inference._protocol.offers import Offer
     from langchain_hf_inference.chat_models import ChatHFInference
     from langchain_hf_inference.embeddings import HFInferenceEmbeddings
     from langchain_hf_inference.errors import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         StreamError,
     )
     from langchain_hf_inference.llms import HFInferenceLLM
+    from langchain_hf_inference.registration import register_with_langchain
     from langchain_hf_inference.tasks import GeneratedImage, HFReranker, HFTextClassifier, HFTextToImage
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "InvalidRequestError",
     "ModelLoadingError",
     "ModelNotFoundError",
+    "Offer",
     "PaymentRequiredError",
     "PermissionDeniedError",
     "RateLimitError",
@@ -58,6 +61,7 @@ __all__ = [
     "ServerError",
     "StreamError",
     "__version__",
+    "register_with_langchain",
 ]
 
 _ROOMS = {
@@ -68,6 +72,8 @@ _ROOMS = {
     "HFReranker": "tasks",
     "HFTextClassifier": "tasks",
     "HFTextToImage": "tasks",
+    "Offer": "_protocol.offers",
+    "register_with_langchain": "registration",
 }
 """Where a name lives; errors are the default. Loaded on first use: importing the package costs nothing."""
 

@@ -39,7 +39,7 @@ class OwnProfile(dict[str, Any]):
 class ProfiledModel(HFConnection):
     """A chat model that tells what it can do."""
 
-    profile: ModelProfile | None = Field(default=None, exclude=True)
+    profile: ModelProfile | None = Field(default=None, exclude=True, repr=False)
     """What the model can do, looked up by `model` in our own data unless given; see `refresh_profile`."""
     _offers: tuple[Offer, ...] = PrivateAttr(default=())
 
