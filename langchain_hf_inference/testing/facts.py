@@ -29,6 +29,7 @@ class Options:
     engine: str | None
     dimensions: int
     more_fields: frozenset[str]
+    context_length: int | None = None
 
 
 def info(options: Options) -> Reply | None:

@@ -33,8 +33,15 @@ def chat(body: dict[str, Any], options: Options) -> Reply:
     """`POST /v1/chat/completions`."""
     check_chat(body, options.more_fields)
     model = served(body.get("model"), options)
+    given = len(script.prompt_pieces(body))
+    if options.context_length is not None and given > options.context_length:
+        raise RefusedError(
+            f"This model's maximum context length is {options.context_length} tokens. However, your request has {given} "
+            "input tokens. Please reduce the length of the input messages.",
+            "input_tokens",
+        )
     answers = [script.chat_answer(body, position) for position in range(body.get("n", 1))]
-    usage = _usage(len(script.prompt_pieces(body)), answers)
+    usage = _usage(given, answers)
     head = {"id": "chatcmpl-scripted", "created": CREATED, "model": model, "system_fingerprint": FINGERPRINT}
     if not body.get("stream"):
         choices = [_choice(i, answer, body) for i, answer in enumerate(answers)]

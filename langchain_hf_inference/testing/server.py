@@ -43,6 +43,7 @@ class InferenceServer:
         dimensions: Length of embedding vectors.
         chunk_delay: Seconds between the events of a stream.
         extra_fields: Further fields that chat and completion bodies may hold.
+        context_length: The most tokens (words) of a chat prompt; a longer one is refused as vLLM does.
         port: 0 takes a free one.
     """
 
@@ -55,13 +56,14 @@ class InferenceServer:
         dimensions: int = 64,
         chunk_delay: float = 0.0,
         extra_fields: Sequence[str] = (),
+        context_length: int | None = None,
         port: int = 0,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         """Every POST received, oldest first."""
         self.chunk_delay = chunk_delay
         self._api_key = api_key
-        self._options = facts.Options(tuple(models or ()), engine, dimensions, frozenset(extra_fields))
+        self._options = facts.Options(tuple(models or ()), engine, dimensions, frozenset(extra_fields), context_length)
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
         self._port = port
