@@ -42,6 +42,8 @@ test-floor: .venv-floor/ready
 test-newest: .venv-newest/ready
 	.venv-newest/bin/python -c 'import langchain_core.version as v; print("langchain-core", v.VERSION)'
 	.venv-newest/bin/python -m pytest tests/unit
+	.venv-newest/bin/python tests/integration/engines.py mlx --install
+	ENGINES=mlx .venv-newest/bin/python -m pytest tests/integration/test_newest.py tests/integration/test_agents.py
 
 test-lanes: test-floor test-unit test-newest
 
