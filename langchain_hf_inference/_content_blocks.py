@@ -87,7 +87,7 @@ def _spoken(message: AIMessage) -> list[JSON]:
     if reasoning := extra.get("reasoning_content"):
         blocks.append({"type": "reasoning", "reasoning": reasoning})
     content = message.content
-    sources = [_citation(row) for row in map(as_object, as_list(extra.get("annotations")))] if extra else []
+    sources = citations(extra)
     if isinstance(content, str):
         if content or sources:
             text: JSON = {"type": "text", "text": content}
@@ -100,6 +100,11 @@ def _spoken(message: AIMessage) -> list[JSON]:
             elif block.get("type") not in ("tool_call", "tool_call_chunk", "tool_use", "invalid_tool_call"):
                 blocks.append(block if block.get("type") in known else {"type": "non_standard", "value": block})
     return blocks
+
+
+def citations(extra: Mapping[str, Any]) -> list[JSON]:
+    """Give the sources of a text, as annotations of its block."""
+    return [_citation(as_object(row)) for row in as_list(extra.get("annotations"))]
 
 
 def _citation(row: JSON) -> JSON:

@@ -18,7 +18,7 @@ from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils._merge import merge_dicts
 
-from langchain_hf_inference._content_blocks import CALL, other_blocks
+from langchain_hf_inference._content_blocks import CALL, citations, other_blocks
 from langchain_hf_inference._protocol.tool_calls import finished_call
 from langchain_hf_inference._protocol.wire import JSON
 
@@ -67,7 +67,7 @@ class StreamEventWriter:
             self._extra = merge_dicts(self._extra, message.additional_kwargs)
             if reasoning := message.additional_kwargs.get("reasoning_content"):
                 yield from self._piece("reasoning", "reasoning", reasoning)
-        if message.content:
+        if message.content or "annotations" in message.additional_kwargs:
             yield from self._piece("text", "text", cast("str", message.content))
         for call in message.tool_call_chunks:
             yield from self._call_piece(call)
@@ -78,6 +78,8 @@ class StreamEventWriter:
         """Give the ends of all blocks, and of the message."""
         if not self._started:
             return
+        if sources := citations(self._extra):
+            self._blocks["text"].skeleton["annotations"] = sources
         for block in self._blocks.values():
             yield {"event": "content-block-finish", "index": block.index, "content": block.finished()}
         for index, numbered in enumerate(other_blocks(self._extra), start=len(self._blocks)):
@@ -97,6 +99,8 @@ class StreamEventWriter:
         if block is None:
             block = self._blocks[key] = _Block(len(self._blocks), {"type": kind, kind: ""})
             yield {"event": "content-block-start", "index": block.index, "content": dict(block.skeleton)}
+        if not text:
+            return
         block.pieces.append(text)
         yield {"event": "content-block-delta", "index": block.index, "delta": {"type": f"{kind}-delta", kind: text}}
 
