@@ -17,12 +17,15 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils._merge import merge_dicts
+from langchain_core.version import VERSION
 
 from langchain_hf_inference._content_blocks import CALL, citations, other_blocks
 from langchain_hf_inference._protocol.tool_calls import finished_call
 from langchain_hf_inference._protocol.wire import JSON
 
 Event = dict[str, Any]
+_KNOWS_CALL_DELTAS = tuple(map(int, VERSION.split(".")[:2])) >= (1, 7)
+"""langchain-core 1.6 passes by what it does not know; it wants a call's arguments so far, each time."""
 _HEAVY = ("base64", "value", "refusal")
 """What a block that comes at once says with its end, not twice."""
 
@@ -116,7 +119,10 @@ class StreamEventWriter:
             block.skeleton["name"] = block.skeleton["name"] or call["name"]
         if args := call["args"]:
             block.pieces.append(args)
-            delta = {"type": "tool-call-delta", "args": args}
+            delta: JSON = {"type": "tool-call-delta", "args": args}
+            if not _KNOWS_CALL_DELTAS:
+                whole = {**block.skeleton, "args": "".join(block.pieces), "index": CALL.format(call["index"])}
+                delta = {"type": "block-delta", "fields": whole}
             yield {"event": "content-block-delta", "index": block.index, "delta": delta}
 
 
