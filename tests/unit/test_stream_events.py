@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -174,7 +175,7 @@ def test_like_the_bridge(exchange: Any) -> None:
     except HFInferenceError:
         pass  # recorded failures: the chunks up to there count
 
-    ours, theirs = written(chunks), list(chunks_to_events(iter(chunks)))
+    ours, theirs = written(chunks), [copy.deepcopy(event) for event in chunks_to_events(iter(chunks))]
 
     assert_valid_event_stream(ours)
     assert told(ours) == told(theirs)
