@@ -19,13 +19,13 @@ from langchain_hf_inference._protocol.retry import RetryPolicy
 from langchain_hf_inference._protocol.routing import (
     ROUTER_URL,
     Route,
+    check_chats,
     is_hugging_face_host,
     is_url,
     normalised_url,
     origin_of,
     plain_place,
     resolve_routes,
-    shown_url,
 )
 from langchain_hf_inference._settings import canonical, without_unknown
 from langchain_hf_inference._transport import lookups, pool
@@ -34,11 +34,25 @@ from langchain_hf_inference._transport.streams import Timeouts
 from langchain_hf_inference._transport.tokens import Credentials, TokenSource
 from langchain_hf_inference.errors import ConfigurationError
 
-CONNECT_TIMEOUT_S = 10.0
-SCALE_UP_MARGIN_S = 30.0
 _SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential", re.IGNORECASE)
 _EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
 _LIVE = ("http_client", "http_async_client")
+
+
+class _LastTransport:
+    """The transport of a model's last call. No part of what the model is: copies and pickles begin without it."""
+
+    def __init__(self) -> None:
+        self.key: tuple[Any, ...] | None = None
+        self.transport: HTTPTransport | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _LastTransport)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[_LastTransport], tuple[()]]:
+        return _LastTransport, ()
 
 
 class HFConnection(BaseModel):
@@ -91,7 +105,7 @@ class HFConnection(BaseModel):
 
     _lost_secrets: bool = PrivateAttr(default=False)
     """This model was unpickled, and had a key or secret headers before."""
-    _cached_transport: tuple[tuple[Any, ...], HTTPTransport] | None = PrivateAttr(default=None)
+    _last: _LastTransport = PrivateAttr(default_factory=_LastTransport)
 
     @model_validator(mode="before")
     @classmethod
@@ -180,7 +194,7 @@ class HFConnection(BaseModel):
             facts = lookups.server_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
-        _check_chats(routes[0])
+        check_chats(routes[0])
         return routes, credentials
 
     async def _aresolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
@@ -196,7 +210,7 @@ class HFConnection(BaseModel):
             facts = await lookups.aserver_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
-        _check_chats(routes[0])
+        check_chats(routes[0])
         return routes, credentials
 
     def _routes(self, model: str | None, credentials: Credentials) -> list[Route]:
@@ -237,24 +251,20 @@ class HFConnection(BaseModel):
         """Give the transport for the settings as they are now: they may have been assigned since."""
         key = (self.timeout, self.stream_chunk_timeout, self.scale_up_timeout, self.max_retries, self.http_client,
                self.http_async_client, self.default_headers)  # fmt: skip
-        cached = self._cached_transport
-        if cached is None or cached[0] != key:
-            policy = RetryPolicy(max_retries=self.max_retries)
-            transport = HTTPTransport(
-                self._timeouts(), policy, dict(self.default_headers), self.http_client, self.http_async_client
+        last = self._last
+        if last.transport is None or last.key != key:
+            last.transport = HTTPTransport(
+                self._timeouts(),
+                RetryPolicy(max_retries=self.max_retries),
+                dict(self.default_headers),
+                self.http_client,
+                self.http_async_client,
             )
-            self._cached_transport = cached = (key, transport)
-        return cached[1]
+            last.key = key
+        return last.transport
 
     def _timeouts(self) -> Timeouts:
-        if isinstance(self.timeout, tuple):
-            connect_s, read_s = self.timeout
-        else:
-            read_s = self.timeout
-            connect_s = CONNECT_TIMEOUT_S if read_s is None else min(CONNECT_TIMEOUT_S, read_s)
-        if self.scale_up_timeout is not None and read_s is not None:
-            read_s = max(read_s, self.scale_up_timeout + SCALE_UP_MARGIN_S)
-        return Timeouts(connect_s, read_s, self.stream_chunk_timeout)
+        return Timeouts.given(self.timeout, self.stream_chunk_timeout, self.scale_up_timeout)
 
     def __getstate__(self) -> dict[Any, Any]:
         """Leave out of pickles what is alive, and what is secret: keys, and headers that hold any.
@@ -269,7 +279,7 @@ class HFConnection(BaseModel):
             fields["api_key"] = None
         fields["default_headers"] = {k: v for k, v in self.default_headers.items() if not _SECRET_HEADER.search(k)}
         secret = secret or fields["default_headers"] != self.default_headers
-        private = {**(state["__pydantic_private__"] or {}), "_cached_transport": None}
+        private = dict(state["__pydantic_private__"] or {})
         private["_lost_secrets"] = secret or self._lost_secrets
         return {**state, "__dict__": fields, "__pydantic_private__": private}
 
@@ -279,16 +289,4 @@ class HFConnection(BaseModel):
         for name in _LIVE:
             if (client := getattr(self, name)) is not None:
                 memo[id(client)] = client
-        cached, self._cached_transport = self._cached_transport, None
-        try:
-            return super().__deepcopy__(memo)
-        finally:
-            self._cached_transport = cached
-
-
-def _check_chats(route: Route) -> None:
-    if route.dialect == "tei":
-        raise ConfigurationError(
-            f"{shown_url(route.url)} is Text Embeddings Inference, which does not chat; "
-            "use HFInferenceEmbeddings, HFReranker or HFTextClassifier"
-        )
+        return super().__deepcopy__(memo)

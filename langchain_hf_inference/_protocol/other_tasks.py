@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic refuses typing's before Python 3.12
 
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.routing import Route

@@ -223,3 +223,16 @@ def _provider_route(model: str, provider: str, *, own_key: bool) -> Route:
         )
     wire_name = model if suffix or name == "auto" else f"{model}:{name}"
     return Route("router", ROUTER_URL + CHAT_PATH, wire_name, "router", None if name == "auto" else name)
+
+
+def check_chats(route: Route) -> None:
+    """Refuse to chat with Text Embeddings Inference.
+
+    Raises:
+        ConfigurationError: The route leads there.
+    """
+    if route.dialect == "tei":
+        raise ConfigurationError(
+            f"{shown_url(route.url)} is Text Embeddings Inference, which does not chat; "
+            "use HFInferenceEmbeddings, HFReranker or HFTextClassifier"
+        )

@@ -28,6 +28,10 @@ MAX_DRAIN_BYTES = 64 * 1024
 """How much is read after [DONE] for the sake of the connection: a whole body lets it be used again."""
 
 
+CONNECT_TIMEOUT_S = 10.0
+SCALE_UP_MARGIN_S = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long each phase may take, in seconds; None is for ever."""
@@ -36,6 +40,20 @@ class Timeouts:
     read_s: float | None
     chunk_s: float | None
     """The longest silence between the events of a stream, its first event included."""
+
+    @classmethod
+    def given(
+        cls, timeout: float | tuple[float | None, float | None] | None, chunk_s: float | None, scale_up_s: float | None
+    ) -> Timeouts:
+        """Give the phases of a user's `timeout`: seconds to wait for an answer, or (connect, read)."""
+        if isinstance(timeout, tuple):
+            connect_s, read_s = timeout
+        else:
+            read_s = timeout
+            connect_s = CONNECT_TIMEOUT_S if read_s is None else min(CONNECT_TIMEOUT_S, read_s)
+        if scale_up_s is not None and read_s is not None:
+            read_s = max(read_s, scale_up_s + SCALE_UP_MARGIN_S)
+        return cls(connect_s, read_s, chunk_s)
 
     def of_request(self) -> httpx.Timeout:
         """Give httpx's form."""

@@ -61,6 +61,8 @@ class InferenceServer:
     ) -> None:
         self.requests: list[RecordedRequest] = []
         """Every POST received, oldest first."""
+        self.connections = 0
+        """Connections accepted so far."""
         self.chunk_delay = chunk_delay
         self._api_key = api_key
         self._options = facts.Options(tuple(models or ()), engine, dimensions, frozenset(extra_fields), context_length)
@@ -125,6 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and a short body in one packet
+
+    def setup(self) -> None:
+        super().setup()
+        with self.owner._lock:
+            self.owner.connections += 1
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""

@@ -115,7 +115,8 @@ def test_text_defaults(call: Call, far_end: FarEndMaker) -> None:
     """The endpoint alone sends langchain-huggingface's defaults to TGI's own API."""
     far = far_end(tgi)
 
-    assert text_parameters(far, call) == {"max_new_tokens": 512, "temperature": 0.8, "top_p": 0.95, "typical_p": 0.95}
+    assert text_parameters(far, call) == {"max_new_tokens": 512, "temperature": 0.8, "top_p": 0.95, "typical_p": 0.95,
+                                          "return_full_text": False, "details": True}  # fmt: skip
     assert text_parameters(far, call, top_k=3, seed=0, stop_sequences=["a"], max_new_tokens=4).items() >= {
         "top_k": 3, "seed": 0, "stop": ["a"], "max_new_tokens": 4}.items()  # fmt: skip
 
