@@ -5,6 +5,7 @@
 # make lint types  ruff; mypy --strict
 # make test-floor  the unit tests on the oldest langchain-core and huggingface-hub that we allow
 # make test-newest the unit tests, and agents of all kinds, on the newest langchain-core that can be installed
+# make test-peers  what is broken in langchain-huggingface and ChatOpenAI: our regression tests on them, and the same code side by side
 # make test-lanes  floor, what resolves, newest, one after the other
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
 
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-lanes lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -44,6 +45,11 @@ test-newest: .venv-newest/ready
 	.venv-newest/bin/python -m pytest tests/unit
 	.venv-newest/bin/python tests/integration/engines.py mlx --install
 	ENGINES=mlx .venv-newest/bin/python -m pytest tests/integration/test_newest.py tests/integration/test_agents.py
+
+test-peers: .venv-peers/ready
+	-SUBJECT=huggingface .venv-peers/bin/python -m pytest -q --tb=no tests/unit/test_regressions.py
+	-SUBJECT=openai .venv-peers/bin/python -m pytest -q --tb=no tests/unit/test_regressions.py
+	.venv-peers/bin/python tests/integration/side_by_side.py
 
 test-lanes: test-floor test-unit test-newest
 
@@ -87,4 +93,10 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
 	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --editable . --group test --group newest
 	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --no-deps "langchain-core==1.8.1" "langchain==1.5.0"
+	@touch $@
+
+.venv-peers/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
+	.venv-peers/bin/python -m pip -qq --disable-pip-version-check install --editable . --group test --group peers
 	@touch $@

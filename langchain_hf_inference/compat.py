@@ -15,6 +15,7 @@ from pydantic import SecretStr, model_validator
 
 from langchain_hf_inference._protocol.routing import is_url
 from langchain_hf_inference._settings import SETTINGS, canonical
+from langchain_hf_inference._text_call import TextCall
 from langchain_hf_inference.chat_models import ChatHFInference
 from langchain_hf_inference.embeddings import HFInferenceEmbeddings
 from langchain_hf_inference.errors import ConfigurationError
@@ -68,6 +69,10 @@ class HuggingFaceEndpoint(HFInferenceLLM):
         if not (found.get("model") or found.get("endpoint_url")):
             found |= _place(os.environ.get("HF_INFERENCE_ENDPOINT", ""))
         return _greedy(found)
+
+    def _call(self, prompt: str, stop: list[str] | None, kwargs: Mapping[str, Any]) -> TextCall:
+        # The stop strings of a call come beside those of the endpoint; in ours they stand in their place.
+        return super()._call(prompt, [*(self.stop or ()), *stop] if stop else stop, kwargs)
 
     @property
     def repo_id(self) -> str | None:
