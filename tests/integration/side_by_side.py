@@ -234,6 +234,7 @@ def tried(shape: Callable[[Any, str], Any], module: Any, server: Loopback) -> tu
         body = {
             k: v for k, v in body.items() if v != [{"role": "user", "content": "Hello"}] and (k, v) != ("stream", False)
         }
+        body = {k: 0 if isinstance(v, float) and v == 0 else v for k, v in body.items()}  # 0 and 0.0 are one number
         auth = (
             {"token": headers["authorization"].removeprefix("Bearer ")}
             if headers.get("authorization") not in (None, f"Bearer {TOKEN}")

@@ -188,7 +188,7 @@ def test_async_is_native() -> None:
         began = time.monotonic()
         assert asyncio.run(many(chat(server))) == ["Hi"] * 20
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3  # one after the other they would take 4 s
 
 
 @issue(
