@@ -38,7 +38,7 @@ test-infinity: $(VENV)/test
 	ENGINES=infinity,infinity-rank $(BIN)/python -m pytest tests/integration/test_embeddings.py tests/integration/test_tasks.py
 
 test-floor: .venv-floor/ready
-	.venv-floor/bin/python -m pytest tests/unit --ignore=tests/unit/test_docs.py --ignore=tests/unit/test_agents.py --ignore=tests/unit/test_examples.py
+	.venv-floor/bin/python -m pytest tests/unit
 
 test-newest: .venv-newest/ready
 	.venv-newest/bin/python -c 'import langchain_core.version as v; print("langchain-core", v.VERSION)'

@@ -131,6 +131,9 @@ def test_summarisation_by_fraction(server: InferenceServer) -> None:
     assert "summary" in messages[0].text.lower()
 
 
+@pytest.mark.skipif(
+    not hasattr(SummarizationMiddleware, "_overflow_retry_prompt"), reason="langchain 1.4.1 does not ask again"
+)
 def test_overflow_of_a_summary() -> None:
     """A history that is too long even to be summarised is told as `ContextOverflowError`, cut, and asked again."""
     with InferenceServer(context_length=900) as server:
