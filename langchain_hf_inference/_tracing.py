@@ -1,15 +1,46 @@
-"""What tracers and caches record of a model: who serves what, and how it is set; never a secret."""
+"""What tracers, caches and dumps record of a model: who serves what, and how it is set; never a secret."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self, cast
 
-from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
+from pydantic import model_validator
 
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
 from langchain_hf_inference._protocol.routing import shown_url
+from langchain_hf_inference._version import __version__
+
+
+class TracedModel(HFConnection):
+    """A model that traces and dumps tell apart, and that `load` makes anew."""
+
+    @model_validator(mode="after")
+    def _set_hf_inference_version(self) -> Self:
+        cast("BaseLanguageModel[Any]", self)._add_version("langchain-hf-inference", __version__)
+        return self
+
+    @property
+    def model_name(self) -> str | None:
+        """The model, by the name under which LangChain's agents and tracers look for it."""
+        return self.model
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Serialised forms name the environment variable instead of the token."""
+        return {"api_key": "HF_TOKEN"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Tell that `dumpd` and `load` work."""
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Give the path under which `load` finds the class: its module."""
+        return cls.__module__.split(".")
 
 
 def langsmith_params(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
@@ -13,7 +13,6 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import model_validator
 
 from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of, openai_tool, priced
 from langchain_hf_inference._profiles import ProfiledModel, plain_id, providers_of
@@ -28,13 +27,12 @@ from langchain_hf_inference._settings import SETTINGS, ChatSettings
 from langchain_hf_inference._stream_events import EventStreaming
 from langchain_hf_inference._structured_output import Method, response_format_of, structured
 from langchain_hf_inference._token_count import TokenCounting
-from langchain_hf_inference._tracing import identifying_params, langsmith_params
+from langchain_hf_inference._tracing import TracedModel, identifying_params, langsmith_params
 from langchain_hf_inference._transport import lookups
 from langchain_hf_inference._transport.tokens import Credentials
-from langchain_hf_inference._version import __version__
 
 
-class ChatHFInference(ProfiledModel, TokenCounting, ChatSettings, EventStreaming):
+class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, EventStreaming):
     """Chat with open models on Hugging Face: Inference Providers, Inference Endpoints, TGI, vLLM, SGLang, llama.cpp.
 
     Setup:
@@ -70,11 +68,6 @@ class ChatHFInference(ProfiledModel, TokenCounting, ChatSettings, EventStreaming
     """Take `<think>…</think>` in the text for reasoning. "open": the template opens the tag itself."""
     report_cost: bool = False
     """Tell in `response_metadata["cost"]` what an answer cost, by the router's prices, asked for now and then."""
-
-    @model_validator(mode="after")
-    def _set_hf_inference_version(self) -> Self:
-        self._add_version("langchain-hf-inference", __version__)  # for traces
-        return self
 
     def _generate(
         self,
@@ -267,11 +260,6 @@ class ChatHFInference(ProfiledModel, TokenCounting, ChatSettings, EventStreaming
         return (kwargs.get("n") or self.n or 1) == 1 and super()._should_stream(**kwargs)
 
     @property
-    def model_name(self) -> str | None:
-        """The model, by the name under which LangChain's agents and tracers look for it."""
-        return self.model
-
-    @property
     def _llm_type(self) -> str:
         return "huggingface-inference-chat"
 
@@ -281,18 +269,3 @@ class ChatHFInference(ProfiledModel, TokenCounting, ChatSettings, EventStreaming
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         return langsmith_params(self, "chat", stop, kwargs)
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """Serialised forms name the environment variable instead of the token."""
-        return {"api_key": "HF_TOKEN"}
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Tell that `dumpd` and `load` work."""
-        return True
-
-    @classmethod
-    def get_lc_namespace(cls) -> list[str]:
-        """Give the path under which `load` finds the class."""
-        return ["langchain_hf_inference", "chat_models"]

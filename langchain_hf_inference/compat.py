@@ -84,11 +84,6 @@ class HuggingFaceEndpoint(HFInferenceLLM):
         """The most tokens to generate."""
         return self.max_tokens
 
-    @classmethod
-    def get_lc_namespace(cls) -> list[str]:
-        """Give the path under which `load` finds the class."""
-        return ["langchain_hf_inference", "compat"]
-
 
 class ChatHuggingFace(ChatHFInference):
     """langchain_huggingface.ChatHuggingFace, on `ChatHFInference`: `ChatHuggingFace(llm=HuggingFaceEndpoint(…))`.
@@ -133,11 +128,6 @@ class ChatHuggingFace(ChatHFInference):
     def model_id(self) -> str | None:
         """The model's Hub id."""
         return self.model
-
-    @classmethod
-    def get_lc_namespace(cls) -> list[str]:
-        """Give the path under which `load` finds the class."""
-        return ["langchain_hf_inference", "compat"]
 
 
 class HuggingFaceEndpointEmbeddings(HFInferenceEmbeddings):

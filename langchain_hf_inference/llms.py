@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseLLM, LanguageModelInput
@@ -13,21 +13,20 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.base import Runnable
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from langchain_hf_inference._chat_call import on_retry_of
 from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings
 from langchain_hf_inference._task_connection import TaskConnection, TaskRoute
 from langchain_hf_inference._text_call import TextCall, added, repeated, text_call
 from langchain_hf_inference._token_count import TokenCounting
-from langchain_hf_inference._tracing import identifying_params, langsmith_params
+from langchain_hf_inference._tracing import TracedModel, identifying_params, langsmith_params
 from langchain_hf_inference._transport.fan_out import afan_out, fan_out
-from langchain_hf_inference._version import __version__
 
 Configs = RunnableConfig | list[RunnableConfig] | None
 
 
-class HFInferenceLLM(TokenCounting, TaskConnection, TextSettings, BaseLLM):
+class HFInferenceLLM(TracedModel, TokenCounting, TaskConnection, TextSettings, BaseLLM):
     """Go on from a text with open models: TGI, Inference Endpoints, vLLM, SGLang, llama.cpp, transformers serve, providers.
 
     Instantiate:
@@ -55,11 +54,6 @@ class HFInferenceLLM(TokenCounting, TaskConnection, TextSettings, BaseLLM):
     """Let `invoke` read the answer as a stream."""
     max_concurrent_requests: int = Field(default=16, ge=1)
     """How many prompts of a batch are in work at once."""
-
-    @model_validator(mode="after")
-    def _set_hf_inference_version(self) -> Self:
-        self._add_version("langchain-hf-inference", __version__)  # for traces
-        return self
 
     def _generate(
         self,
@@ -220,11 +214,6 @@ class HFInferenceLLM(TokenCounting, TaskConnection, TextSettings, BaseLLM):
         )
 
     @property
-    def model_name(self) -> str | None:
-        """The model, by the name under which tracers look for it."""
-        return self.model
-
-    @property
     def _llm_type(self) -> str:
         return "huggingface-inference"
 
@@ -234,18 +223,3 @@ class HFInferenceLLM(TokenCounting, TaskConnection, TextSettings, BaseLLM):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         return langsmith_params(self, "llm", stop, kwargs)
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """Serialised forms name the environment variable instead of the token."""
-        return {"api_key": "HF_TOKEN"}
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Tell that `dumpd` and `load` work."""
-        return True
-
-    @classmethod
-    def get_lc_namespace(cls) -> list[str]:
-        """Give the path under which `load` finds the class."""
-        return ["langchain_hf_inference", "llms"]
