@@ -5,6 +5,7 @@ Where an engine lacks a feature the test says what comes instead, so that a chan
 
 from __future__ import annotations
 
+import asyncio
 import re
 import warnings
 from collections.abc import Callable
@@ -14,12 +15,14 @@ import pytest
 from calling import Call, both_ways
 from langchain_core.exceptions import ContextOverflowError, OutputParserException
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from pydantic import BaseModel
 
 from engines import Running
 from langchain_hf_inference import APIStatusError, ChatHFInference, InvalidRequestError, ModelNotFoundError, ServerError
 from langchain_hf_inference._protocol.routing import server_url
 from langchain_hf_inference._transport import lookups
+from langchain_hf_inference.compat import ChatHuggingFace, HuggingFaceEndpoint
 
 pytestmark = both_ways
 Outcome = Callable[[str], None]
@@ -276,3 +279,66 @@ def test_unknown_field(engine: Running, call: Call, outcome: Outcome) -> None:
         return
     assert call.invoke(model, "Hello").text == GREETING
     outcome("ignored by engine")
+
+
+def test_token_count(engine: Running, call: Call, outcome: Outcome) -> None:
+    """Engines that count give the very number that an answer's usage tells, tools included; elsewhere an estimate."""
+    model, talk = chat(engine), [HumanMessage(WEATHER)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        counted = [model.get_num_tokens_from_messages(talk), model.get_num_tokens_from_messages(talk, [get_weather])]
+        used = [
+            call.invoke(one, talk).usage_metadata["input_tokens"] for one in (model, model.bind_tools([get_weather]))
+        ]
+
+    if is_one_of(engine, "llama", "vllm"):
+        assert counted == used
+        assert model.get_num_tokens(WEATHER) == len(model.get_token_ids(WEATHER))
+        outcome("exact")
+    else:
+        assert 0 < counted[0] < counted[1]
+        outcome("estimated, told")
+
+
+def test_profile_of_server(engine: Running, call: Call, outcome: Outcome) -> None:
+    """The server tells its context length, where it does."""
+    profile = asyncio.run(chat(engine).arefresh_profile()) if call.is_async else chat(engine).refresh_profile()
+
+    if is_one_of(engine, "llama", "vllm"):
+        assert profile["max_input_tokens"] == 2048
+        outcome("2048 tokens")
+    else:
+        assert "max_input_tokens" not in profile
+        outcome("not told by engine")
+
+
+def test_events(engine: Running, call: Call, outcome: Outcome) -> None:
+    """LangChain's events (v3) of a tool call, then of a text: a valid lifecycle, the same message as without."""
+    model = chat(engine)
+
+    async def collected(one: Any, asked: Any) -> Any:
+        stream = await one.astream_events(asked, version="v3")
+        return [event async for event in stream], await stream.output
+
+    for one, asked in ((model.bind_tools([get_weather]), WEATHER), (model, "Hello")):
+        if call.is_async:
+            events, output = asyncio.run(collected(one, asked))
+        else:
+            stream = one.stream_events(asked, version="v3")
+            events, output = list(stream), stream.output
+        assert_valid_event_stream(events)
+        plain = call.invoke(one, asked)
+        assert output.text == plain.text
+        assert [(c["name"], c["args"]) for c in output.tool_calls] == [(c["name"], c["args"]) for c in plain.tool_calls]
+        assert output.usage_metadata["output_tokens"] > 0
+    outcome("call and text, valid")
+
+
+def test_drop_in(engine: Running, call: Call, outcome: Outcome) -> None:
+    """langchain-huggingface's names: chat over an endpoint object, and the endpoint alone."""
+    endpoint = HuggingFaceEndpoint(endpoint_url=engine.url, max_new_tokens=100, do_sample=False)
+    llm = HuggingFaceEndpoint(endpoint_url=engine.url, model=engine.model, max_new_tokens=5, do_sample=False)
+
+    assert call.invoke(ChatHuggingFace(llm=endpoint, model_id=engine.model), "Hello").text == GREETING
+    assert call.invoke(llm, "Hello")
+    outcome("chat and text")
