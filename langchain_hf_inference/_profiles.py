@@ -141,14 +141,15 @@ def _named(model: str | None) -> str:
 
 
 @cache
-def _rows() -> dict[str, dict[str, Any]]:
+def known_models() -> dict[str, dict[str, Any]]:
+    """Give the rows of `data/model_profiles.toml` by Hub id."""
     text = resources.files("langchain_hf_inference").joinpath("data/model_profiles.toml").read_text("utf-8")
     return tomllib.loads(text)
 
 
 def own_profile(model: str | None, dialect: str | None) -> dict[str, Any] | None:
     """Give what our own data tells of `model`, a routing suffix apart; None where it is not in it."""
-    row = _rows().get(plain_id(model))
+    row = known_models().get(plain_id(model))
     if row is None:
         return None
     can = frozenset(row["can"])

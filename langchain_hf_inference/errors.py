@@ -66,6 +66,8 @@ class HFInferenceError(core.ModelError):
         super().__init__(message)
         self.message = message
         """What was found, then what would do."""
+        self.attempts = 1
+        """How often the request was sent before it was given up; 0 where nothing was sent."""
 
     def __str__(self) -> str:
         return self.message
@@ -76,6 +78,10 @@ class HFInferenceError(core.ModelError):
 
 class ConfigurationError(HFInferenceError, ValueError):
     """Nothing was sent: a setting, a message or their combination cannot be used."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.attempts = 0
 
 
 class APIConnectionError(HFInferenceError, core.ModelConnectionError):

@@ -52,7 +52,7 @@ def generate_request(
 ) -> tuple[WireRequest, list[str]]:
     """Give the request, and notes on settings that TGI does not have.
 
-    `details` are always asked for: they bear the reason to finish and the token counts.
+    `details` are asked for unless set to False: they bear the reason to finish and the token counts.
 
     Args:
         route: Where to.
@@ -65,6 +65,8 @@ def generate_request(
     given = {name: value for name, value in settings.items() if value is not None}
     extra = given.pop("extra_body", {})
     parameters: JSON = {"details": True, "return_full_text": False}
+    if given.get("details") is False:
+        del parameters["details"], given["details"]
     notes = []
     if "response_format" in given:
         given.setdefault("grammar", _grammar_of(given.pop("response_format")))

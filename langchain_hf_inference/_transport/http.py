@@ -51,6 +51,8 @@ class _Judge:
         error = state.outcome.exception() if state.outcome else None
         if error is None:
             return False
+        if isinstance(error, errors.HFInferenceError) and not isinstance(error, errors.ConfigurationError):
+            error.attempts = state.attempt_number
         delay_s = self._policy.delay_s(error, state.attempt_number, chance=random.random())  # noqa: S311 - no secret
         self._delay_s = delay_s or 0.0
         return delay_s is not None
