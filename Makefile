@@ -6,6 +6,7 @@
 # make test-floor  the unit tests on the oldest langchain-core and huggingface-hub that we allow
 # make test-newest the unit tests, and agents of all kinds, on the newest langchain-core that can be installed
 # make test-peers  what is broken in langchain-huggingface and ChatOpenAI: our regression tests on them, and the same code side by side
+# make test-langflow  Langflow's stock components with our wheel, without a network where `unshare` allows that
 # make test-lanes  floor, what resolves, newest, one after the other
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
 
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-lanes lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -51,6 +52,11 @@ test-peers: .venv-peers/ready
 	-SUBJECT=openai .venv-peers/bin/python -m pytest -q --tb=no tests/unit/test_regressions.py
 	.venv-peers/bin/python tests/integration/side_by_side.py
 
+test-langflow: .venv-langflow/ready
+	@if unshare -rn true 2>/dev/null; then \
+		unshare -rn sh -c 'ip link set lo up; exec .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py'; \
+	else .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py; fi
+
 test-lanes: test-floor test-unit test-newest
 
 lint: $(VENV)/lint
@@ -70,7 +76,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }
@@ -93,6 +99,17 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
 	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --editable . --group test --group newest
 	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --no-deps "langchain-core==1.8.1" "langchain==1.5.0"
+	@touch $@
+
+# The wheel, and not the checkout: Langflow looks for the extension among a package's files.
+.venv-langflow/ready: pyproject.toml $(shell find langchain_hf_inference -name '*.py' -o -name '*.json' -o -name '*.toml')
+	$(PYTHON) -m venv .venv-langflow
+	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
+	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install --group langflow
+	rm -rf .venv-langflow/wheel
+	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check wheel --no-deps --wheel-dir .venv-langflow/wheel .
+	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install --force-reinstall --no-deps .venv-langflow/wheel/*.whl
+	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install .venv-langflow/wheel/*.whl
 	@touch $@
 
 .venv-peers/ready: pyproject.toml

@@ -34,7 +34,7 @@ class TaskConnection(HFConnection):
         credentials = source.credentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
-        if self.endpoint_url and (self.engine is None or self.model is None):
+        if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
             facts = lookups.server_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
             mapping = lookups.provider_models(transport, self.model)
@@ -46,7 +46,7 @@ class TaskConnection(HFConnection):
         credentials = await source.acredentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
-        if self.endpoint_url and (self.engine is None or self.model is None):
+        if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
             facts = await lookups.aserver_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
             mapping = await lookups.aprovider_models(transport, self.model)

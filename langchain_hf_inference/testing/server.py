@@ -44,6 +44,7 @@ class InferenceServer:
         chunk_delay: Seconds between the events of a stream.
         extra_fields: Further fields that chat and completion bodies may hold.
         context_length: The most tokens (words) of a chat prompt; a longer one is refused as vLLM does.
+        host: The address to serve on.
         port: 0 takes a free one.
     """
 
@@ -57,6 +58,7 @@ class InferenceServer:
         chunk_delay: float = 0.0,
         extra_fields: Sequence[str] = (),
         context_length: int | None = None,
+        host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self.requests: list[RecordedRequest] = []
@@ -68,7 +70,7 @@ class InferenceServer:
         self._options = facts.Options(tuple(models or ()), engine, dimensions, frozenset(extra_fields), context_length)
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
-        self._port = port
+        self._address = (host, port)
         self._server: ThreadingHTTPServer | None = None
         self._stopping = threading.Event()
 
@@ -77,7 +79,7 @@ class InferenceServer:
         """The address to give as `endpoint_url`."""
         if self._server is None:
             raise RuntimeError("the server is not running; use it in a with block, or call start()")
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://{self._address[0]}:{self._server.server_port}"
 
     def fail(self, fault: Fault, times: int = 1) -> None:
         """Show `fault` to the next `times` requests, after those that were asked for before."""
@@ -87,7 +89,7 @@ class InferenceServer:
     def start(self) -> Self:
         """Start serving; returns at once."""
         handler = type("Handler", (_Handler,), {"owner": self})
-        self._server = _Server(("127.0.0.1", self._port), handler)
+        self._server = _Server(self._address, handler)
         self._stopping.clear()
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self

@@ -11,8 +11,8 @@ from typing import Any
 from langchain_hf_inference._profiles import known_models
 
 ICON = "HuggingFace"
-EMBEDDINGS = ("BAAI/bge-m3", "BAAI/bge-small-en-v1.5", "intfloat/multilingual-e5-large", "sentence-transformers/all-mpnet-base-v2",
-              "sentence-transformers/all-MiniLM-L6-v2", "Qwen/Qwen3-Embedding-8B")  # fmt: skip
+EMBEDDINGS = ("BAAI/bge-m3", "BAAI/bge-small-en-v1.5", "Qwen/Qwen3-Embedding-8B", "intfloat/multilingual-e5-large",
+              "sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-mpnet-base-v2")  # fmt: skip
 _FIRST = (
     "openai/gpt-oss-120b",
     "Qwen/Qwen3-235B-A22B-Instruct-2507",
