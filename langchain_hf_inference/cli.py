@@ -31,7 +31,7 @@ def _place(command: Any) -> Any:
         click.option("--model", help="Hub id, or a server's own name for its model."),
         click.option("--provider", help="fastest, cheapest, or a provider's name."),
         click.option("--endpoint-url", help="An Inference Endpoint or a server of your own."),
-        click.option("--token", help="Token; HF_TOKEN, or the stored login, by default. One that is typed stays in the shell's history."),
+        click.option("--token", help="Token; by default HF_TOKEN or the stored login."),
     )):  # fmt: skip
         command = option(command)
     return command

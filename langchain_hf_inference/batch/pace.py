@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 FIRST_LIMIT = 8.0
@@ -63,7 +64,8 @@ class Pace:
                     self.in_flight -= 1  # the slot was given while this was being cancelled
                     self._let_in()
                 else:
-                    self._waiting.remove(turn)
+                    with suppress(ValueError):  # passed by already
+                        self._waiting.remove(turn)
                 raise
         else:
             self.in_flight += 1
