@@ -7,6 +7,8 @@
 # make test-newest the unit tests, and agents of all kinds, on the newest langchain-core that can be installed
 # make test-peers  what is broken in langchain-huggingface and ChatOpenAI: our regression tests on them, and the same code side by side
 # make test-langflow  Langflow's stock components with our wheel, without a network where `unshare` allows that
+# make test-ray    a batch on a local Ray cluster, one worker killed
+# make soak-batch  100,000 lines under faults, killed twice; and what it does to memory
 # make test-lanes  floor, what resolves, newest, one after the other
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
 
@@ -16,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-lanes lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray soak-batch test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -57,6 +59,12 @@ test-langflow: .venv-langflow/ready
 		unshare -rn sh -c 'ip link set lo up; exec .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py'; \
 	else .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py; fi
 
+test-ray: .venv-ray/ready
+	.venv-ray/bin/python -m pytest tests/integration/test_ray.py
+
+soak-batch: $(VENV)/test
+	$(BIN)/python tests/integration/soak_batch.py
+
 test-lanes: test-floor test-unit test-newest
 
 lint: $(VENV)/lint
@@ -76,7 +84,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }
@@ -110,6 +118,12 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check wheel --no-deps --wheel-dir .venv-langflow/wheel .
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install --force-reinstall --no-deps .venv-langflow/wheel/*.whl
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install .venv-langflow/wheel/*.whl
+	@touch $@
+
+.venv-ray/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
+	.venv-ray/bin/python -m pip -qq --disable-pip-version-check install --editable . --group ray
 	@touch $@
 
 .venv-peers/ready: pyproject.toml
