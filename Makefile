@@ -8,6 +8,7 @@
 # make test-peers  what is broken in langchain-huggingface and ChatOpenAI: our regression tests on them, and the same code side by side
 # make test-langflow  Langflow's stock components with our wheel, without a network where `unshare` allows that
 # make test-ray    a batch on a local Ray cluster, one worker killed
+# make test-recipes  the recipes of docs/nodes.md for Haystack and Prefect
 # make soak-batch  100,000 lines under faults, killed twice; and what it does to memory
 # make test-lanes  floor, what resolves, newest, one after the other
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
@@ -18,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray soak-batch test-lanes lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes soak-batch test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -62,6 +63,9 @@ test-langflow: .venv-langflow/ready
 test-ray: .venv-ray/ready
 	.venv-ray/bin/python -m pytest tests/integration/test_ray.py
 
+test-recipes: .venv-recipes/ready
+	.venv-recipes/bin/python -m pytest tests/integration/test_recipes.py
+
 soak-batch: $(VENV)/test
 	$(BIN)/python tests/integration/soak_batch.py
 
@@ -84,7 +88,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }
@@ -118,6 +122,12 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check wheel --no-deps --wheel-dir .venv-langflow/wheel .
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install --force-reinstall --no-deps .venv-langflow/wheel/*.whl
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install .venv-langflow/wheel/*.whl
+	@touch $@
+
+.venv-recipes/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-recipes
+	.venv-recipes/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
+	.venv-recipes/bin/python -m pip -qq --disable-pip-version-check install --editable . --group recipes
 	@touch $@
 
 .venv-ray/ready: pyproject.toml

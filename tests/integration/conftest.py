@@ -19,7 +19,12 @@ from langchain_hf_inference._transport.lookups import forget_lookups
 
 __all__ = ["call"]
 
-_NEEDS = {"test_newest.py": "deepagents", "test_langflow.py": "lfx", "test_ray.py": "ray"}
+_NEEDS = {
+    "test_newest.py": "deepagents",
+    "test_langflow.py": "lfx",
+    "test_ray.py": "ray",
+    "test_recipes.py": "haystack",
+}
 collect_ignore = [name for name, package in _NEEDS.items() if not find_spec(package)]  # make test-newest, …
 collect_ignore_glob = ["langflow/*"]
 

@@ -143,7 +143,9 @@ def main() -> None:
             late = rss_mb(process.pid) or late
             time.sleep(0.2)
         rate = LINES * 0.9 / (time.monotonic() - clock)
-    print(f"memory at {LINES // 10:,} lines {early:.1f} MB, at {LINES:,} {late:.1f} MB; {rate:,.0f} lines a second")
+        assert server.most <= LIMIT
+    print(f"memory at {LINES // 10:,} lines {early:.1f} MB, at {LINES:,} {late:.1f} MB; {rate:,.0f} lines a second, "
+          f"at most {server.most} in flight")  # fmt: skip
     assert late < early * 1.1
 
 

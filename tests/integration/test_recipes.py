@@ -1,0 +1,34 @@
+"""The recipes of docs/nodes.md for other packages run as they stand there (`make test-recipes`)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from langchain_hf_inference.testing import InferenceServer
+
+PAGE = Path(__file__).parents[2] / "docs" / "nodes.md"
+RECIPES = dict(re.findall(r"^```python (haystack|prefect)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("name", ["haystack", "prefect"])
+@pytest.mark.timeout(180)
+def test_recipe(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The block runs, its model's requests going to the scripted server."""
+    monkeypatch.setenv("HF_TOKEN", "hf_test")
+    with InferenceServer() as server:
+        target, send = httpx.URL(server.url), httpx.Client.send
+
+        def redirected(self: httpx.Client, request: httpx.Request, **kwargs: object) -> httpx.Response:
+            if request.url.host == "router.huggingface.co":
+                request.url = request.url.copy_with(scheme="http", host=target.host, port=target.port)
+            return send(self, request, **kwargs)
+
+        monkeypatch.setattr(httpx.Client, "send", redirected)
+        exec(compile(RECIPES[name], name, "exec"), {"__name__": "recipe"})
+        assert {request.body["model"] for request in server.requests} == {"Qwen/Qwen3-32B"}
+
+    assert "You said: Hello" in capsys.readouterr().out
