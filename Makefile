@@ -64,7 +64,7 @@ test-ray: .venv-ray/ready
 	.venv-ray/bin/python -m pytest tests/integration/test_ray.py
 
 test-recipes: .venv-recipes/ready
-	.venv-recipes/bin/python -m pytest tests/integration/test_recipes.py
+	DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false .venv-recipes/bin/python -m pytest tests/integration/test_recipes.py
 
 soak-batch: $(VENV)/test
 	$(BIN)/python tests/integration/soak_batch.py
@@ -99,19 +99,19 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 	$(PIP) install --editable . --group $*
 	@touch $@
 
-.venv-floor/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-floor
-	.venv-floor/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
-	.venv-floor/bin/python -m pip -qq --disable-pip-version-check install --editable . --group floor
+# One environment a lane, with the dependency groups that it needs: its own, if nothing else is said here.
+GROUPS_newest := --group test --group newest
+GROUPS_peers := --group test --group peers
+
+.venv-%/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
+	.venv-$*/bin/python -m pip -qq --disable-pip-version-check install --editable . $(or $(GROUPS_$*),--group $*)
+	@test -z "$(OVER_$*)" || .venv-$*/bin/python -m pip -qq --disable-pip-version-check install --no-deps $(OVER_$*)
 	@touch $@
 
 # langchain-core 1.8 asks for a certifi that not every index has; all else of it works with the older one.
-.venv-newest/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-newest
-	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
-	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --editable . --group test --group newest
-	.venv-newest/bin/python -m pip -qq --disable-pip-version-check install --no-deps "langchain-core==1.8.1" "langchain==1.5.0"
-	@touch $@
+OVER_newest := langchain-core==1.8.1 langchain==1.5.0
 
 # The wheel, and not the checkout: Langflow looks for the extension among a package's files.
 .venv-langflow/ready: pyproject.toml $(shell find langchain_hf_inference -name '*.py' -o -name '*.json' -o -name '*.toml')
@@ -122,22 +122,4 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check wheel --no-deps --wheel-dir .venv-langflow/wheel .
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install --force-reinstall --no-deps .venv-langflow/wheel/*.whl
 	.venv-langflow/bin/python -m pip -qq --disable-pip-version-check install .venv-langflow/wheel/*.whl
-	@touch $@
-
-.venv-recipes/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-recipes
-	.venv-recipes/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
-	.venv-recipes/bin/python -m pip -qq --disable-pip-version-check install --editable . --group recipes
-	@touch $@
-
-.venv-ray/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-ray
-	.venv-ray/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
-	.venv-ray/bin/python -m pip -qq --disable-pip-version-check install --editable . --group ray
-	@touch $@
-
-.venv-peers/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip -qq --disable-pip-version-check install --upgrade "pip>=25.1"
-	.venv-peers/bin/python -m pip -qq --disable-pip-version-check install --editable . --group test --group peers
 	@touch $@

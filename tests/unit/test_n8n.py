@@ -21,6 +21,7 @@ from conftest import FarEnd
 from langchain_hf_inference import ChatHFInference, ConfigurationError, HFInferenceEmbeddings, HFInferenceLLM
 from langchain_hf_inference.nodes import SubNode, from_n8n
 from langchain_hf_inference.nodes.n8n import DEFAULT_EMBEDDINGS, DEFAULT_MODEL, EMBEDDINGS_TYPE, MODEL_TYPE, REPAIRS
+from langchain_hf_inference.testing import InferenceServer
 
 FarEndMaker = Callable[..., FarEnd]
 FOLDER = Path(os.environ.get("HF_NODES") or Path(__file__).parents[3] / "shared" / "nodes")
@@ -208,6 +209,18 @@ def test_like_real_n8n(far_end: FarEndMaker, name: str) -> None:
     ]
     real = [json.loads(line) for line in (FOLDER / "wire" / "n8n_wire.jsonl").read_text().splitlines()]
     assert path in {row["path"] for row in real}
+
+
+@needs_recordings
+def test_openai_node_of_n8n(server: InferenceServer) -> None:
+    """What n8n's OpenAI Chat Model node was recorded to send is what chat servers take: the recipe of docs/nodes.md."""
+    lines = (FOLDER / "wire" / "n8n_wire.jsonl").read_text().splitlines()
+    (body,) = [row["body"] for row in map(json.loads, lines) if row["path"] == "/oa/v1/chat/completions"]
+
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body)
+
+    assert answer.status_code == 200
+    assert body.keys() >= {"frequency_penalty", "presence_penalty", "max_tokens"}
 
 
 @needs_recordings
