@@ -103,8 +103,10 @@ class Action(BaseModel, ABC):
 
     @classmethod
     def accepts_schema(cls) -> dict[str, Any]:
-        """Give the JSON Schema of all that is accepted, numbers as text among it."""
-        return cls.model_json_schema(mode="validation")
+        """Give the JSON Schema of all that is accepted: numbers and lists as text, nothing, both spellings of a name."""
+        form = cls.form_schema()
+        wide = {name: _wide(rules) for name, rules in form["properties"].items()}
+        return {**form, "properties": {**{to_camel(name): rules for name, rules in wide.items()}, **wide}}
 
     @abstractmethod
     def build(self, token: str | None = None, **options: Any) -> Any:
@@ -223,3 +225,12 @@ def _plain(rules: dict[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in rules.items() if not (k == "default" and v is None)}
     rest = {k: v for k, v in rules.items() if k not in ("anyOf", "default")}
     return {**rest, **choices[0]} if len(choices) == 1 else {**rest, "anyOf": choices}
+
+
+def _wide(rules: dict[str, Any]) -> dict[str, Any]:
+    """Let a field be text, or nothing, beside what it is."""
+    about: dict[str, Any] = {key: rules[key] for key in ("title", "description", "examples") if key in rules}
+    return {
+        **about,
+        "anyOf": [{k: v for k, v in rules.items() if k not in about}, {"type": "string"}, {"type": "null"}],
+    }

@@ -18,8 +18,8 @@ from langchain_hf_inference.tasks import HFTextClassifier, HFTextToImage
 
 __all__ = ["Action", "ChatCompletionAction", "EmbeddingsAction", "TextClassificationAction", "TextToImageAction"]
 
-_NUMBER = BeforeValidator(number, json_schema_input_type=float | str | None)
-_WHOLE = BeforeValidator(whole, json_schema_input_type=int | str | None)
+_NUMBER = BeforeValidator(number)
+_WHOLE = BeforeValidator(whole)
 _LONG: dict[str, Any] = {"format": "textarea"}
 
 
@@ -87,7 +87,7 @@ class ChatCompletionAction(Action):
 class EmbeddingsAction(Action):
     """Embed one text or several; the answer has OpenAI's shape."""
 
-    input: Annotated[list[str], BeforeValidator(texts, json_schema_input_type=list[str] | str), Field(min_length=1)]
+    input: Annotated[list[str], BeforeValidator(texts), Field(min_length=1)]
     """The texts."""
     dimensions: Annotated[int | None, Field(ge=1), _WHOLE] = None
     """Length of the vectors, for models that can be cut."""

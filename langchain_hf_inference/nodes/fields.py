@@ -85,11 +85,9 @@ def data(value: Any) -> Any:
         raise ValueError(f"this is no JSON: {error}") from None
 
 
-Number = Annotated[float | None, BeforeValidator(number, json_schema_input_type=float | str | None)]
-Whole = Annotated[int | None, BeforeValidator(whole, json_schema_input_type=int | str | None)]
 Text = Annotated[str | None, BeforeValidator(text)]
-Texts = Annotated[list[str] | None, BeforeValidator(texts, json_schema_input_type=list[str] | str | None)]
-Data = Annotated[dict[str, Any] | str | None, BeforeValidator(data, json_schema_input_type=dict[str, Any] | str | None)]
+Texts = Annotated[list[str] | None, BeforeValidator(texts)]
+Data = Annotated[dict[str, Any] | str | None, BeforeValidator(data)]
 
 
 def resolved(value: Any, context: Mapping[str, Any] | None) -> Any:

@@ -1,0 +1,167 @@
+"""A fast server on loopback, in a process of its own: whole answers and streams from bytes made beforehand.
+
+The path says what comes: /m/<kind>-<count>-<delay ms>/v1/chat/completions, with kind text, tools or paced. A stream is
+sent at once, "paced" one event each 5 ms with the clock for its text. GET /connections tells how many were opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from functools import cache
+
+WORDS = [
+    "the",
+    "sky",
+    "is",
+    "blue",
+    "because",
+    "air",
+    "scatters",
+    "short",
+    "waves",
+    "of",
+    "light",
+    "more",
+    "than",
+    "long",
+    "ones",
+    "größer",
+    "模型",
+]
+HEAD = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion.chunk",
+    "created": 1767225600,
+    "model": "org/name",
+    "system_fingerprint": "b",
+}
+USAGE = {"prompt_tokens": 20, "completion_tokens": 100, "total_tokens": 120}
+
+
+def dumped(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def event(delta: dict[str, object], reason: str | None = None) -> bytes:
+    return (
+        b"data: "
+        + dumped({**HEAD, "choices": [{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}]})
+        + b"\n\n"
+    )
+
+
+@cache
+def events(kind: str, count: int) -> list[bytes]:
+    """Give the events of a stream: `count` pieces of text or of a call's arguments, then usage and [DONE]."""
+    if kind == "tools":
+        function = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "search", "arguments": ""}}
+        text = json.dumps({"query": " ".join(WORDS[i % len(WORDS)] for i in range(count))}, ensure_ascii=False)
+        step = max(1, len(text) // count)
+        pieces = [text[i : i + step] for i in range(0, len(text), step)]
+        found = [event({"role": "assistant", "content": None, "tool_calls": [function]})]
+        found += [event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}) for piece in pieces]
+        found.append(event({}, "tool_calls"))
+    else:
+        found = [event({"role": "assistant", "content": ""})]
+        found += [event({"content": " " + WORDS[i % len(WORDS)]}) for i in range(count)]
+        found.append(event({}, "stop"))
+    return [*found, b"data: " + dumped({**HEAD, "choices": [], "usage": USAGE}) + b"\n\n", b"data: [DONE]\n\n"]
+
+
+@cache
+def whole(count: int) -> bytes:
+    message = {"role": "assistant", "content": " ".join(WORDS[i % len(WORDS)] for i in range(count))}
+    body = {
+        **HEAD,
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": USAGE,
+    }
+    return _headers(b"application/json", dumped(body))
+
+
+@cache
+def vectors(count: int) -> bytes:
+    rows = [{"object": "embedding", "index": i, "embedding": [0.125, -0.5] * 192} for i in range(count)]
+    return _headers(b"application/json", dumped({"object": "list", "data": rows, "model": "m", "usage": USAGE}))
+
+
+def _headers(kind: bytes, content: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (kind, len(content), content)
+
+
+def chunked(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
+
+
+@cache
+def burst(kind: str, count: int) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join(map(chunked, events(kind, count))) + b"0\r\n\r\n"
+
+
+class Served(asyncio.Protocol):
+    """One connection."""
+
+    opened = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        Served.opened += 1
+        self.transport, self.buffer = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end].lower()
+            at = head.find(b"content-length:")
+            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self.buffer) < end + 4 + length:
+                return
+            path, body = self.buffer.split(b" ", 2)[1].decode(), self.buffer[end + 4 : end + 4 + length]
+            self.buffer = self.buffer[end + 4 + length :]
+            self.answer(path, body)
+
+    def answer(self, path: str, body: bytes) -> None:
+        if path == "/connections":
+            return self.send(_headers(b"application/json", b"%d" % Served.opened))
+        if not path.startswith("/m/") or path.endswith("/models"):
+            return self.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+        kind, count, delay = path.split("/")[2].split("-")
+        if path.endswith("/embeddings"):
+            reply = vectors(len(json.loads(body)["input"]))
+        elif b'"stream":true' in body or b'"stream": true' in body:
+            if kind == "paced":
+                asyncio.ensure_future(self.pace(int(count)))
+                return None
+            reply = burst(kind, int(count))
+        else:
+            reply = whole(int(count))
+        if int(delay):
+            asyncio.get_running_loop().call_later(int(delay) / 1000, self.send, reply)
+            return None
+        return self.send(reply)
+
+    async def pace(self, count: int) -> None:
+        self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(count):
+            await asyncio.sleep(0.005)
+            self.send(chunked(event({"content": f"{time.monotonic_ns()} "})))
+        self.send(chunked(event({}, "stop")) + chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+
+    def send(self, content: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(content)  # type: ignore[attr-defined]
+
+
+async def main() -> None:
+    server = await asyncio.get_running_loop().create_server(Served, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
