@@ -9,7 +9,7 @@ from langchain_core.language_models.base import BaseLanguageModel, LangSmithPara
 from pydantic import model_validator
 
 from langchain_hf_inference._connection import HFConnection
-from langchain_hf_inference._protocol.chat_response import MODEL_PROVIDER
+from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER
 from langchain_hf_inference._protocol.routing import shown_url
 from langchain_hf_inference._version import __version__
 
@@ -26,6 +26,11 @@ class TracedModel(HFConnection):
     def model_name(self) -> str | None:
         """The model, by the name under which LangChain's agents and tracers look for it."""
         return self.model
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        # As core's, but for the way through the deprecated `dict()`, which each call would go.
+        model = cast("Any", self)
+        return {**model._identifying_params, "_type": model._llm_type, "stop": stop, **kwargs}
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -66,5 +71,6 @@ def langsmith_params(
 def identifying_params(model: HFConnection, settings: Iterable[str]) -> dict[str, Any]:
     """Give what tells two models apart, for caches: the same values give the same answers."""
     names = ("model", "provider", "endpoint_url", "engine", "model_kwargs", *sorted(settings))
-    found = {name: value for name in names if (value := getattr(model, name)) not in (None, {})}
+    values = model.__dict__
+    found = {name: value for name in names if (value := values[name]) is not None and value != {}}
     return found | {"endpoint_url": shown_url(model.endpoint_url)} if model.endpoint_url else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -225,7 +226,8 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
     ) -> ChatCall:
-        own = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        values = self.__dict__
+        own = {name: value for name in SETTINGS if (value := values[name]) is not None}
         call = chat_call(own, self.model_kwargs, kwargs, messages=messages, stop=stop, stream=stream)
         return replace(
             call,
@@ -269,3 +271,8 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         return langsmith_params(self, "chat", stop, kwargs)
+
+
+# Core asks for the signatures of these on each call, which would be worked out anew.
+for _hook in (ChatHFInference._generate, ChatHFInference._agenerate):
+    setattr(_hook, "__signature__", inspect.signature(_hook))  # noqa: B010 - functions do not declare it

@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.offers import Offer, cost_of
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
@@ -18,9 +19,6 @@ from langchain_hf_inference._protocol.tool_calls import read_tool_calls
 from langchain_hf_inference._protocol.usage import finish_reason, read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
 from langchain_hf_inference.errors import ResponseFormatError, ServerError
-
-MODEL_PROVIDER = "huggingface"
-"""`response_metadata["model_provider"]` of every message and chunk, and `ls_provider` of traces."""
 
 FAILED_REASONS = ("error", "abort", "insufficient_system_resource")
 """Reasons to finish that mean a broken answer (vLLM, SGLang, DeepSeek)."""

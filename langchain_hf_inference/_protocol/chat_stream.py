@@ -20,7 +20,6 @@ from pydantic_core import from_json
 
 from langchain_hf_inference._protocol.chat_response import (
     FAILED_REASONS,
-    MODEL_PROVIDER,
     ReadOptions,
     body_facts,
     choice_facts,
@@ -32,6 +31,7 @@ from langchain_hf_inference._protocol.chat_response import (
     read_chat_response,
     reasoning_text,
 )
+from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER, call_chunk, chat_chunk
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
 from langchain_hf_inference._protocol.sse import ServerSentEvent
@@ -40,6 +40,10 @@ from langchain_hf_inference._protocol.tool_calls import ToolCallReader
 from langchain_hf_inference._protocol.usage import read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
 from langchain_hf_inference.errors import APIStatusError, APITimeoutError, HFInferenceError, StreamError
+
+_PLAIN = frozenset({"role", "content"})
+_KNOWN = _PLAIN | {"tool_calls"}
+"""Keys of deltas in which there is no reasoning to look for, nor anything else."""
 
 
 class ChatStreamReader:
@@ -80,6 +84,8 @@ class ChatStreamReader:
                 raise self._failure(failure) from None
             text = data[:200].decode("utf-8", "replace")
             raise StreamError(f"an event of the stream is not JSON: {text!r}", partial=self.partial()) from error
+        if (plain := self._plain_text(body, event.event)) is not None:
+            return plain
         if failure := read_stream_error(event.event, body, data, self._request):
             raise self._failure(failure)
         self._note(as_object(body))
@@ -162,6 +168,25 @@ class ChatStreamReader:
         error.__cause__ = failure
         return error
 
+    def _plain_text(self, body: Any, name: str) -> list[ChatGenerationChunk] | None:
+        """Read what nearly all events are, one piece of text and nothing else; None for all others."""
+        if name or type(body) is not dict or not self._has_events or body.get("usage") or "error" in body:
+            return None
+        choices = body.get("choices")
+        if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+            return None
+        delta = choice.get("delta")
+        if type(delta) is not dict or not delta.keys() <= _PLAIN or self._splitter:
+            return None
+        if choice.get("finish_reason") or choice.get("logprobs") or type(text := delta.get("content")) is not str:
+            return None
+        if text and self._options.stop:
+            text = self._cutter.feed(text)
+        if not text:
+            return []
+        self._texts.append(text)
+        return [chat_chunk(text)]
+
     def _note(self, body: JSON) -> None:
         if not self._has_events or body.get("usage"):
             self._facts |= body_facts(body)
@@ -174,12 +199,14 @@ class ChatStreamReader:
         if choice.get("finish_reason"):
             self._finish |= {k: v for k, v in choice.items() if v is not None and k not in ("delta", "logprobs")}
         text, thought = content_pieces(delta.get("content"))
-        yield from self._reasoning_chunk(reasoning_text(delta) + thought, opaque_reasoning(delta))
-        yield from self._text_chunks(text, choice.get("logprobs"))
+        if not delta.keys() <= _KNOWN or thought:
+            yield from self._reasoning_chunk(reasoning_text(delta) + thought, opaque_reasoning(delta))
+        if text or choice.get("logprobs"):
+            yield from self._text_chunks(text, choice.get("logprobs"))
         if delta.get("tool_calls"):
             yield from self._call_chunk(self._calls.read(delta["tool_calls"]))
-        if other := other_output(delta):
-            yield _chunk("", extra=other)
+        if not delta.keys() <= _KNOWN and (other := other_output(delta)):
+            yield chat_chunk("", extra=other)
 
     def _reasoning_chunk(self, text: str, details: list[Any] | None = None) -> Iterator[ChatGenerationChunk]:
         if text:
@@ -188,7 +215,7 @@ class ChatStreamReader:
         if details:
             extra["reasoning_details"] = details
         if extra:
-            yield _chunk("", extra=extra)
+            yield chat_chunk("", extra=extra)
 
     def _text_chunks(self, text: str, logprobs: Any = None) -> Iterator[ChatGenerationChunk]:
         if self._splitter and text:
@@ -200,7 +227,7 @@ class ChatStreamReader:
         if text:
             self._texts.append(text)
         if text or logprobs:
-            yield _chunk(text, info={"logprobs": logprobs} if logprobs else None)
+            yield chat_chunk(text, info={"logprobs": logprobs} if logprobs else None)
 
     def _rest_of_text(self) -> Iterator[ChatGenerationChunk]:
         pieces = self._splitter.close() if self._splitter else []
@@ -208,15 +235,12 @@ class ChatStreamReader:
         text = self._cutter.feed("".join(piece for kind, piece in pieces if kind == "text")) + self._cutter.close()
         if text:
             self._texts.append(text)
-            yield _chunk(text)
+            yield chat_chunk(text)
 
     def _call_chunk(self, calls: list[ToolCallChunk]) -> Iterator[ChatGenerationChunk]:
         if calls:
             self._call_chunks += calls
-            message = AIMessageChunk(
-                content="", tool_call_chunks=calls, response_metadata={"model_provider": MODEL_PROVIDER}
-            )
-            yield ChatGenerationChunk(message=message)
+            yield call_chunk(calls)
 
     def _plain_answer(self, stray: bytes) -> list[ChatGenerationChunk]:
         """Read a body that is no event stream: an error, or the whole answer at once."""
@@ -241,12 +265,6 @@ class ChatStreamReader:
             usage_metadata=getattr(whole, "usage_metadata", None), tool_call_chunks=calls, chunk_position="last",
         )  # fmt: skip
         return [ChatGenerationChunk(message=message)]
-
-
-def _chunk(text: str, *, extra: JSON | None = None, info: JSON | None = None) -> ChatGenerationChunk:
-    metadata = {"model_provider": MODEL_PROVIDER}
-    message = AIMessageChunk(content=text, additional_kwargs=extra or {}, response_metadata=metadata)
-    return ChatGenerationChunk(message=message, generation_info=info)
 
 
 def _written(message: Any) -> list[tuple[Any, str]]:

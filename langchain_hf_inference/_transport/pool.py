@@ -1,4 +1,4 @@
-"""Clients shared by all models: per process for sync, per event loop for async, one for each origin.
+"""Clients shared by all models: per process for sync, per event loop for async, as many for each origin as are needed.
 
 Made on first use (an httpx.Client costs 16-40 ms for its TLS context, so that is made once),
 forgotten in a forked child (a socket must not be used by two processes), and closed with its
@@ -12,7 +12,8 @@ import atexit
 import os
 import ssl
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -20,8 +21,12 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-_LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=20, keepalive_expiry=30.0)
-"""httpcore walks its idle connections on each request: keeping more than 20 costs more than it saves."""
+AT_ONCE = 10
+"""Requests that one client serves at a time. httpcore walks all connections of a client for each request, so that the
+cost of one grows with those in flight; many small clients cost what one small one does."""
+_LIMITS = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0)
+IDLE_S = 30.0
+"""After so long without a request a client is closed, unless it is the last."""
 
 ClientT = TypeVar("ClientT", httpx.Client, httpx.AsyncClient)
 
@@ -31,12 +36,57 @@ class _Shared(Generic[ClientT]):
     client: ClientT
     in_flight: int = 0
     discarded: bool = False
+    idle_since: float = 0.0
+
+
+class _Shards(Generic[ClientT]):
+    """The clients for one origin. The latest that has room is taken, so that the others may fall idle."""
+
+    def __init__(self, made: Callable[[], ClientT]) -> None:
+        self._made: Callable[[], ClientT] = made
+        self.shards: list[_Shared[ClientT]] = []
+        self._with_room: list[_Shared[ClientT]] = []
+
+    @property
+    def in_flight(self) -> int:
+        return sum(shared.in_flight for shared in self.shards)
+
+    def lease(self) -> tuple[_Shared[ClientT], ClientT | None]:
+        """Give a client with room, and one that has been idle for long, to be closed."""
+        if not self._with_room:
+            shared = _Shared(self._made())
+            self.shards.append(shared)
+            self._with_room.append(shared)
+        shared, oldest = self._with_room[-1], self._with_room[0]
+        shared.in_flight += 1
+        if shared.in_flight == AT_ONCE:
+            self._with_room.pop()
+        if oldest is shared or oldest.in_flight or time.monotonic() - oldest.idle_since < IDLE_S:
+            return shared, None
+        self._with_room.remove(oldest)
+        self.shards.remove(oldest)
+        return shared, oldest.client
+
+    def release(self, shared: _Shared[ClientT]) -> bool:
+        """Take a client back; tell whether it is to be closed now."""
+        if shared.in_flight == AT_ONCE and not shared.discarded:
+            self._with_room.append(shared)
+        shared.in_flight -= 1
+        if not shared.in_flight:
+            shared.idle_since = time.monotonic()
+        return shared.discarded and not shared.in_flight
+
+    def discard(self) -> list[ClientT]:
+        """Let all go: give those that are idle, to be closed; the others are closed by their last request."""
+        for shared in self.shards:
+            shared.discarded = True
+        return [shared.client for shared in self.shards if not shared.in_flight]
 
 
 _lock = threading.Lock()
 _tls: ssl.SSLContext | None = None
-_clients: dict[str, _Shared[httpx.Client]] = {}
-_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared[httpx.AsyncClient]]] = (
+_clients: dict[str, _Shards[httpx.Client]] = {}
+_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shards[httpx.AsyncClient]]] = (
     WeakKeyDictionary()
 )
 _closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None]] = WeakKeyDictionary()
@@ -49,88 +99,96 @@ def _tls_context() -> ssl.SSLContext:
     return _tls
 
 
+def _sync_client() -> httpx.Client:
+    return httpx.Client(verify=_tls_context(), limits=_LIMITS)
+
+
+def _async_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=_tls_context(), limits=_LIMITS)
+
+
 @contextmanager
 def leased(origin: str) -> Iterator[httpx.Client]:
-    """Lend the process's client for `origin`."""
+    """Lend a client of the process for `origin`."""
     with _lock:
-        shared = _clients.get(origin)
-        if shared is None:
-            shared = _clients[origin] = _Shared(httpx.Client(verify=_tls_context(), limits=_LIMITS))
-        shared.in_flight += 1
+        shards = _clients.get(origin)
+        if shards is None:
+            shards = _clients[origin] = _Shards(_sync_client)
+        shared, idle = shards.lease()
+    if idle is not None:
+        idle.close()
     try:
         yield shared.client
     finally:
         with _lock:
-            shared.in_flight -= 1
-            last = shared.discarded and not shared.in_flight
-        if last:
+            is_last = shards.release(shared)
+        if is_last:
             shared.client.close()
 
 
 @asynccontextmanager
 async def aleased(origin: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Like `leased`."""
-    shared = await _async_shared(origin)
-    shared.in_flight += 1
+    """Like `leased`, for the running event loop."""
+    shards = await _async_shards(origin)
+    shared, idle = shards.lease()
+    if idle is not None:
+        await idle.aclose()
     try:
         yield shared.client
     finally:
-        shared.in_flight -= 1
-        if shared.discarded and not shared.in_flight:
+        if shards.release(shared):
             await shared.client.aclose()
 
 
-async def _async_shared(origin: str) -> _Shared[httpx.AsyncClient]:
+async def _async_shards(origin: str) -> _Shards[httpx.AsyncClient]:
     loop = asyncio.get_running_loop()
     with _lock:
         clients = _async_clients.get(loop)
         new_loop = clients is None
         if clients is None:
             clients = _async_clients[loop] = {}
-        shared = clients.get(origin)
-        if shared is None:
-            shared = clients[origin] = _Shared(httpx.AsyncClient(verify=_tls_context(), limits=_LIMITS))
+        shards = clients.get(origin)
+        if shards is None:
+            shards = clients[origin] = _Shards(_async_client)
     if new_loop:
         # asyncio.run closes the async generators of its loop: one that is waiting here closes our clients.
         closer = _closers[loop] = _close_with_loop(clients)
         await anext(closer)
-    return shared
+    return shards
 
 
-async def _close_with_loop(clients: dict[str, _Shared[httpx.AsyncClient]]) -> AsyncGenerator[None]:
+async def _close_with_loop(clients: dict[str, _Shards[httpx.AsyncClient]]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
         while clients:
-            await clients.popitem()[1].client.aclose()
+            for shared in clients.popitem()[1].shards:
+                await shared.client.aclose()
 
 
 def discard(origin: str) -> None:
-    """Close the sync client for `origin`, now or with its last running request; the next use makes another."""
+    """Close the sync clients for `origin`, now or with their last running request; the next use makes others."""
     with _lock:
-        shared = _clients.pop(origin, None)
-        if shared is not None:
-            shared.discarded = True
-        idle = shared is not None and not shared.in_flight
-    if shared is not None and idle:
-        shared.client.close()
+        shards = _clients.pop(origin, None)
+        idle = shards.discard() if shards is not None else []
+    for client in idle:
+        client.close()
 
 
 async def adiscard(origin: str) -> None:
-    """Like `discard`, for the client of the running event loop."""
+    """Like `discard`, for the clients of the running event loop."""
     with _lock:
-        shared = _async_clients.get(asyncio.get_running_loop(), {}).pop(origin, None)
-        if shared is not None:
-            shared.discarded = True
-        idle = shared is not None and not shared.in_flight
-    if shared is not None and idle:
-        await shared.client.aclose()
+        shards = _async_clients.get(asyncio.get_running_loop(), {}).pop(origin, None)
+        idle = shards.discard() if shards is not None else []
+    for client in idle:
+        await client.aclose()
 
 
 def _close_all() -> None:
     """Close the sync clients with the process, so that no socket is left to the garbage collector."""
     while _clients:
-        _clients.popitem()[1].client.close()
+        for shared in _clients.popitem()[1].shards:
+            shared.client.close()
 
 
 def _forget() -> None:

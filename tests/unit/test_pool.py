@@ -79,7 +79,7 @@ def test_fork(model: ChatHFInference) -> None:
 def test_close(model: ChatHFInference, server: InferenceServer) -> None:
     """After close the connections are gone, and the next call makes new ones."""
     model.invoke("Hello")
-    client = pool._clients[server.url].client
+    client = pool._clients[server.url].shards[0].client
 
     model.close()
     model.close()
@@ -92,7 +92,7 @@ def test_close_while_streaming(model: ChatHFInference, server: InferenceServer) 
     """A stream that runs is not broken by close; its connections go with its end."""
     stream = model.stream("one two three")
     next(stream)
-    client = pool._clients[server.url].client
+    client = pool._clients[server.url].shards[0].client
 
     model.close()
     assert not client.is_closed
@@ -105,7 +105,7 @@ def test_aclose(model: ChatHFInference, server: InferenceServer) -> None:
 
     async def scenario() -> None:
         await model.ainvoke("Hello")
-        client = pool._async_clients[asyncio.get_running_loop()][server.url].client
+        client = pool._async_clients[asyncio.get_running_loop()][server.url].shards[0].client
         stream = model.astream("one two three")
         await anext(stream)
         await model.aclose()
