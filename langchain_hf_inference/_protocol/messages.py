@@ -47,10 +47,15 @@ def wire_messages(
     wire: list[JSON] = []
     notes: list[str] = []
     attachments: list[JSON] = []
+    has_parts = False
     for message in messages:
         if attachments and not isinstance(message, ToolMessage):
             wire.append({"role": "user", "content": attachments})
             attachments = []
+        if (plain := _plain_row(message)) is not None:
+            wire.append(plain)
+            continue
+        has_parts = True
         if isinstance(message, ToolMessage):
             row, more = _tool_message(message)
             wire.append(row)
@@ -61,8 +66,27 @@ def wire_messages(
             wire += _spoken_messages(message, dialect)
     if attachments:
         wire.append({"role": "user", "content": attachments})
-    _check_parts(wire, dialect)
+    if has_parts:
+        _check_parts(wire, dialect)
     return wire, notes
+
+
+def _plain_row(message: BaseMessage) -> JSON | None:
+    """Write what most of a long history is, a text of the user's or the model's; None for all else."""
+    text = message.content
+    if type(text) is not str:
+        return None
+    if type(message) is HumanMessage:
+        row: JSON = {"role": "user", "content": text}
+    elif type(message) is AIMessage and not (
+        message.tool_calls or message.invalid_tool_calls or message.additional_kwargs
+    ):
+        row = {"role": "assistant", "content": text}
+    else:
+        return None
+    if message.name:
+        row["name"] = message.name
+    return row
 
 
 def has_media(messages: Iterable[BaseMessage]) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 import httpx
@@ -240,7 +240,7 @@ class HTTPTransport:
     ) -> httpx.Request:
         return client.build_request(
             "POST",
-            request.url,
+            _parsed(request.url),
             content=request.encoded(),
             headers=self._headers(request.url, credentials, request.headers),
             timeout=self.timeouts.of_request(),
@@ -266,6 +266,11 @@ class HTTPTransport:
         judge = _Judge(self.policy)
         options: dict[str, Any] = {"retry": judge.again, "wait": judge.delay_s, "reraise": True}
         return {**options, "before_sleep": on_retry} if on_retry else options
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def _start_of(response: httpx.Response) -> bytes:

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -99,12 +99,49 @@ def _tls_context() -> ssl.SSLContext:
     return _tls
 
 
+class DirectClient(httpx.Client):
+    """A client that hands requests straight to its transport, proxies of the environment included.
+
+    Cookies, redirects and authentication are nothing that we use, and half of what a request costs in httpx.
+    """
+
+    def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+        if self.is_closed or self.event_hooks["request"]:
+            return super().send(request, stream=stream, **options)
+        response = self._transport_for_url(request.url).handle_request(request)
+        response.request = request
+        try:
+            if not stream:
+                response.read()
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+
+class AsyncDirectClient(httpx.AsyncClient):
+    """Like `DirectClient`."""
+
+    async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+        if self.is_closed or self.event_hooks["request"]:
+            return await super().send(request, stream=stream, **options)
+        response = await self._transport_for_url(request.url).handle_async_request(request)
+        response.request = request
+        try:
+            if not stream:
+                await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+
 def _sync_client() -> httpx.Client:
-    return httpx.Client(verify=_tls_context(), limits=_LIMITS)
+    return DirectClient(verify=_tls_context(), limits=_LIMITS)
 
 
 def _async_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(verify=_tls_context(), limits=_LIMITS)
+    return AsyncDirectClient(verify=_tls_context(), limits=_LIMITS)
 
 
 @contextmanager
