@@ -41,8 +41,7 @@ from langchain_hf_inference._protocol.usage import read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
 from langchain_hf_inference.errors import APIStatusError, APITimeoutError, HFInferenceError, StreamError
 
-_PLAIN = frozenset({"role", "content"})
-_KNOWN = _PLAIN | {"tool_calls"}
+_KNOWN = frozenset({"role", "content", "tool_calls"})
 """Keys of deltas in which there is no reasoning to look for, nor anything else."""
 
 
@@ -84,7 +83,7 @@ class ChatStreamReader:
                 raise self._failure(failure) from None
             text = data[:200].decode("utf-8", "replace")
             raise StreamError(f"an event of the stream is not JSON: {text!r}", partial=self.partial()) from error
-        if (plain := self._plain_text(body, event.event)) is not None:
+        if (plain := self._plain(body, event.event)) is not None:
             return plain
         if failure := read_stream_error(event.event, body, data, self._request):
             raise self._failure(failure)
@@ -168,17 +167,29 @@ class ChatStreamReader:
         error.__cause__ = failure
         return error
 
-    def _plain_text(self, body: Any, name: str) -> list[ChatGenerationChunk] | None:
-        """Read what nearly all events are, one piece of text and nothing else; None for all others."""
+    def _plain(self, body: Any, name: str) -> list[ChatGenerationChunk] | None:
+        """Read what nearly all events are, one piece of text or of a call's arguments; None for all others."""
         if name or type(body) is not dict or not self._has_events or body.get("usage") or "error" in body:
             return None
         choices = body.get("choices")
         if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
             return None
         delta = choice.get("delta")
-        if type(delta) is not dict or not delta.keys() <= _PLAIN or self._splitter:
+        if (
+            type(delta) is not dict
+            or not delta.keys() <= _KNOWN
+            or choice.get("finish_reason")
+            or choice.get("logprobs")
+        ):
             return None
-        if choice.get("finish_reason") or choice.get("logprobs") or type(text := delta.get("content")) is not str:
+        text = delta.get("content")
+        if "tool_calls" in delta:
+            call = None if text else self._calls.further(delta["tool_calls"])
+            if call is None:
+                return None
+            self._call_chunks.append(call)
+            return [call_chunk([call])]
+        if type(text) is not str or self._splitter:
             return None
         if text and self._options.stop:
             text = self._cutter.feed(text)

@@ -137,6 +137,19 @@ class ToolCallReader:
         chunks = [self._delta(as_object(item), held=held) for item in as_list(raw)]
         return [chunk for chunk in chunks if chunk is not None]
 
+    def further(self, raw: Any) -> ToolCallChunk | None:
+        """Read what nearly all deltas are, further arguments of one known call; None for all others."""
+        if type(raw) is not list or len(raw) != 1 or type(item := raw[0]) is not dict or item.get("id"):
+            return None
+        function, index = item.get("function"), item.get("index")
+        if type(function) is not dict or function.get("name") or type(index) is not int:
+            return None
+        arguments, slot = function.get("arguments"), self._by_index.get(index)
+        if type(arguments) is not str or not arguments or slot is None or slot.held:
+            return None
+        slot.arguments.append(arguments)
+        return tool_call_chunk(name=None, args=arguments, id=None, index=slot.position)
+
     def close(self) -> list[ToolCallChunk]:
         """Give the calls that could not be given piece by piece."""
         chunks = []

@@ -106,7 +106,7 @@ UNEQUAL = {
 }
 SAME = {
     "enter_async_context": "enter_context", "push_async_callback": "callback", "asynccontextmanager": "contextmanager",
-    "async_client": "client", "AsyncClient": "Client", "aclosing": "closing", "asleep": "sleep", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
+    "async_client": "client", "AsyncClient": "Client", "handle_async_request": "handle_request", "aread": "read", "aclosing": "closing", "asleep": "sleep", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
 }  # fmt: skip
 
 
