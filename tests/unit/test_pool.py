@@ -150,3 +150,42 @@ def test_cancelled_call_frees_its_connection(model: ChatHFInference, server: Inf
         return pool._async_clients[asyncio.get_running_loop()][server.url].in_flight
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_clients_are_small(model: ChatHFInference, server: InferenceServer) -> None:
+    """No client serves more than ten requests at once; one after the other they share one, over one connection."""
+
+    async def scenario() -> tuple[int, int]:
+        await model.ainvoke("Hello")
+        before = server.connections
+        for _ in range(20):
+            await model.ainvoke("Hello")
+        shards = pool._async_clients[asyncio.get_running_loop()][server.url].shards
+        assert (len(shards), server.connections) == (1, before)
+        server.chunk_delay = 0.05
+        streams = [model.astream("one two three") for _ in range(35)]
+        await asyncio.gather(*(anext(stream) for stream in streams))
+        most = max(shard.in_flight for shard in shards)
+        await asyncio.gather(*(stream.aclose() for stream in streams))
+        return len(shards), most
+
+    assert asyncio.run(scenario()) == (4, 10)
+
+
+def test_idle_clients_are_closed(
+    model: ChatHFInference, server: InferenceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a burst the clients that are not needed are closed, one with each further request."""
+    with ThreadPoolExecutor(30) as threads:
+        server.fail(Fault.stalled(0.3, after_events=0), times=30)
+        list(threads.map(lambda i: model.invoke(f"number {i}"), range(30)))
+    shards = pool._clients[server.url].shards
+    clients = [shard.client for shard in shards]
+    assert len(shards) == 3
+
+    monkeypatch.setattr(pool, "IDLE_S", 0.0)
+    for _ in range(5):
+        model.invoke("Hello")
+
+    assert len(shards) == 1
+    assert sorted(client.is_closed for client in clients) == [False, True, True]
