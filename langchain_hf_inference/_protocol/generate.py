@@ -36,10 +36,6 @@ _NO_OPS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 """Values that ask for nothing, which TGI refuses (`temperature` must be above 0) or does not know: left out."""
 
-_PIPELINE = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "do_sample", "return_full_text")
-"""What every pipeline takes; see `WireRequest.reduced`."""
-_PIPELINE_REFUSAL = "model_kwargs"
-
 
 def generate_request(
     route: Route,
@@ -82,15 +78,14 @@ def generate_request(
     lost = [n for n in ("best_of", "decoder_input_details") if parameters.pop(n, None)] if stream else []
     notes += [f"Text Generation Inference has no {name} in streams; it was left out" for name in lost]
     body: JSON = {"inputs": prompt, "parameters": {k: v for k, v in parameters.items() if v is not None}}
-    url, reduced = route.url, None
+    url, droppable = route.url, tuple[str, ...]()
     if form == "pipeline":
         body |= {"stream": True} if stream else {}
-        slim = {k: v for k, v in body["parameters"].items() if k in _PIPELINE}
-        reduced = ({**body, "parameters": slim}, _PIPELINE_REFUSAL)
+        droppable = tuple(f"parameters.{name}" for name in body["parameters"])
     elif stream:
         path, mark, query = url.partition("?")
         url = path.removesuffix("/generate") + "/generate_stream" + mark + query
-    return WireRequest(url, body | extra, headers or {}, model=route.model, reduced=reduced), notes
+    return WireRequest(url, body | extra, headers or {}, droppable=droppable, model=route.model), notes
 
 
 def _grammar_of(response_format: JSON) -> JSON | None:

@@ -22,6 +22,8 @@ from langchain_hf_inference.errors import (
 JSON: TypeAlias = dict[str, Any]
 """A JSON object, decoded."""
 
+_NOT_MISSED = frozenset({"stream_options", "details", "return_full_text", "stop"})
+"""What we ask for ourselves, and stop words: the text is cut at them here too."""
 MAX_QUOTED_CHARS = 500  # of a foreign text inside an error message
 
 
@@ -29,8 +31,8 @@ MAX_QUOTED_CHARS = 500  # of a foreign text inside an error message
 class WireRequest:
     """One POST, decided in full but for the token.
 
-    `droppable` names body keys that some servers refuse and that are not worth failing for;
-    see `without_refused`.
+    `droppable` names body keys, and parameters as `parameters.name`, that some servers refuse and
+    that are not worth failing for; see `without_refused`.
     """
 
     url: str
@@ -39,8 +41,6 @@ class WireRequest:
     droppable: tuple[str, ...] = ()
     model: str | None = None
     """The model asked for, to be named in errors."""
-    reduced: tuple[JSON, str] | None = None
-    """A smaller body, and the words of the refusal after which it is tried, once."""
 
     def encoded(self) -> bytes:
         """Give the body as UTF-8 JSON.
@@ -60,15 +60,27 @@ class WireRequest:
         """
         if not isinstance(error, InvalidRequestError):
             return None
-        if self.reduced is not None and self.reduced[1] in error.message:
-            return replace(self, body=self.reduced[0], reduced=None)
-        refused = tuple(key for key in self.droppable if key in self.body and key in error.message)
+        refused = tuple(path for path in self.droppable if self._is_refused(path, error.message))
         return self.without(refused) if refused else None
 
-    def without(self, keys: tuple[str, ...]) -> WireRequest:
-        """Give this request less `keys` of its body."""
-        body = {key: value for key, value in self.body.items() if key not in keys}
-        return replace(self, body=body, droppable=tuple(k for k in self.droppable if k not in keys))
+    def without(self, paths: tuple[str, ...]) -> WireRequest:
+        """Give this request less `paths`, as they stand in `droppable`."""
+        body = {key: value for key, value in self.body.items() if key not in paths}
+        if isinstance(inner := body.get("parameters"), dict):
+            body["parameters"] = {key: value for key, value in inner.items() if f"parameters.{key}" not in paths}
+        return replace(self, body=body, droppable=tuple(path for path in self.droppable if path not in paths))
+
+    def loss(self, smaller: WireRequest) -> str:
+        """Say which of the user's settings are no longer in `smaller`; "" if none is."""
+        lost = [path.rpartition(".")[2] for path in self.droppable if path not in smaller.droppable]
+        names = [name for name in lost if name not in _NOT_MISSED]
+        return f"the server does not take {', '.join(names)}, left out from now on" if names else ""
+
+    def _is_refused(self, path: str, message: str) -> bool:
+        if path in self.body:
+            return path in message
+        # transformers: "The following `model_kwargs` are not used by the model: ['details', 'watermark']"
+        return "model_kwargs" in message and f"'{path.removeprefix('parameters.')}'" in message
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import asyncio
 import platform
 import random
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ class HTTPTransport:
     sleep: Callable[[float], None] = time.sleep
     asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Body keys that a URL has refused: not sent to it again."""
+    """What a URL has refused: not sent to it again."""
 
     def send(
         self, requests: Sequence[WireRequest], credentials: Credentials, on_retry: OnRetry | None = None
@@ -103,8 +104,7 @@ class HTTPTransport:
     ) -> Iterator[EventStream]:
         """Open a stream; leaving the context frees its connection. Raises like `send`."""
         with ExitStack() as stack:
-            opened = self._tried(partial(self._open, credentials=credentials, stack=stack), requests, on_retry)
-            yield opened
+            yield self._tried(partial(self._open, credentials=credentials, stack=stack), requests, on_retry)
 
     @asynccontextmanager
     async def astream(
@@ -112,8 +112,7 @@ class HTTPTransport:
     ) -> AsyncIterator[AsyncEventStream]:
         """Like `stream`."""
         async with AsyncExitStack() as stack:
-            opened = await self._atried(partial(self._aopen, credentials=credentials, stack=stack), requests, on_retry)
-            yield opened
+            yield await self._atried(partial(self._aopen, credentials=credentials, stack=stack), requests, on_retry)
 
     def get(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Ask for `url` once. Raises like `send`."""
@@ -166,10 +165,9 @@ class HTTPTransport:
         try:
             return act(request)
         except errors.InvalidRequestError as error:
-            smaller = request.without_refused(error)
+            smaller = self._smaller(request, error)
             if smaller is None:
                 raise
-            self._refused[request.url] = tuple(request.body.keys() - smaller.body.keys())
             return act(smaller)
 
     async def _areduced(self, act: Callable[[WireRequest], Awaitable[T]], request: WireRequest) -> T:
@@ -179,11 +177,19 @@ class HTTPTransport:
         try:
             return await act(request)
         except errors.InvalidRequestError as error:
-            smaller = request.without_refused(error)
+            smaller = self._smaller(request, error)
             if smaller is None:
                 raise
-            self._refused[request.url] = tuple(request.body.keys() - smaller.body.keys())
             return await act(smaller)
+
+    def _smaller(self, request: WireRequest, error: errors.InvalidRequestError) -> WireRequest | None:
+        smaller = request.without_refused(error)
+        if smaller is not None:
+            refused = set(request.droppable) - set(smaller.droppable)
+            self._refused[request.url] = (*self._refused.get(request.url, ()), *refused)
+            if loss := request.loss(smaller):
+                warnings.warn(loss, UserWarning, stacklevel=2)
+        return smaller
 
     def _exchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
         with self._client(request.url) as client:

@@ -25,6 +25,7 @@ from langchain_hf_inference import (
     APIStatusError,
     ConfigurationError,
     HFInferenceLLM,
+    InvalidRequestError,
     RateLimitError,
     ResponseFormatError,
     StreamError,
@@ -393,11 +394,11 @@ def test_first_failure_is_raised(call: Call, far_end: FarEndMaker) -> None:
 
 @both_ways
 def test_pipeline(call: Call, far_end: FarEndMaker) -> None:
-    """The form posted to the URL itself; a pipeline that refuses parameters is asked once more with what every one takes."""
+    """The form posted to the URL itself; what a pipeline says it does not use is left out from then on, and told."""
 
     def answer(request: httpx.Request) -> Any:
-        if "details" in json.loads(request.content)["parameters"]:
-            refusal = "The following `model_kwargs` are not used by the model: ['details', 'stop']"
+        if unused := [n for n in ("details", "stop", "seed") if n in json.loads(request.content)["parameters"]]:
+            refusal = f"The following `model_kwargs` are not used by the model: {unused}"
             return httpx.Response(400, json={"error": refusal, "warnings": []})
         return httpx.Response(200, json=[{"generated_text": " text STOP more"}])
 
@@ -410,14 +411,37 @@ def test_pipeline(call: Call, far_end: FarEndMaker) -> None:
         max_tokens=5,
         stop=["STOP"],
         temperature=0.5,
+        typical_p=0.9,
+        seed=7,
+        extra_body={"options": {"wait_for_model": True}},
     )
 
-    assert call.invoke(model, "Go") == " text "
-    assert [r.url.path for r in far.requests] == ["/custom", "/custom"]
-    assert far.bodies[1] == {
-        "inputs": "Go",
-        "parameters": {"return_full_text": False, "max_new_tokens": 5, "temperature": 0.5},
-    }
+    with pytest.warns(UserWarning, match="does not take seed, left out from now on"):
+        assert call.invoke(model, "Go") == " text "
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert call.invoke(model, "Go") == " text "
+    assert [r.url.path for r in far.requests] == ["/custom"] * 3
+    assert (
+        far.bodies[1]
+        == far.bodies[2]
+        == {
+            "inputs": "Go",
+            "parameters": {"return_full_text": False, "max_new_tokens": 5, "temperature": 0.5, "typical_p": 0.9},
+            "options": {"wait_for_model": True},
+        }
+    )
+
+
+@both_ways
+def test_pipeline_refuses_a_value(call: Call, far_end: FarEndMaker) -> None:
+    """A parameter whose value is wrong is not left out: the error is raised."""
+    far = far_end(httpx.Response(400, json={"error": "'temperature' has to be a strictly positive float"}))
+    model = tgi(far, engine="openai", api="pipeline", endpoint_url="http://h:1/custom", temperature=5)
+
+    with pytest.raises(InvalidRequestError, match="strictly positive"):
+        call.invoke(model, "Go")
+    assert len(far.requests) == 1
 
 
 MAPPING = {"featherless-ai": {"status": "live", "providerId": "Their/Name", "task": "text-generation"},
