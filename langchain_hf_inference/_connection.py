@@ -39,7 +39,7 @@ _EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bi
 _LIVE = ("http_client", "http_async_client")
 
 
-class _LastTransport:
+class LastTransport:
     """The transport of a model's last call. No part of what the model is: copies and pickles begin without it."""
 
     def __init__(self) -> None:
@@ -47,12 +47,12 @@ class _LastTransport:
         self.transport: HTTPTransport | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _LastTransport)
+        return isinstance(other, LastTransport)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __reduce__(self) -> tuple[type[_LastTransport], tuple[()]]:
-        return _LastTransport, ()
+    def __reduce__(self) -> tuple[type[LastTransport], tuple[()]]:
+        return LastTransport, ()
 
 
 class HFConnection(BaseModel):
@@ -105,7 +105,7 @@ class HFConnection(BaseModel):
 
     _lost_secrets: bool = PrivateAttr(default=False)
     """This model was unpickled, and had a key or secret headers before."""
-    _last: _LastTransport = PrivateAttr(default_factory=_LastTransport)
+    _last: LastTransport = PrivateAttr(default_factory=LastTransport)
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
-from langchain_hf_inference._connection import HFConnection
+from langchain_hf_inference._connection import HFConnection, LastTransport
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.retry import RetryPolicy
 from langchain_hf_inference._protocol.routing import task_url
@@ -55,7 +55,7 @@ class BatchJob(HFConnection):
     max_retry_wait: float = Field(default=300.0, gt=0)
     """The longest wait, in seconds, that a server may ask for."""
 
-    _once: HTTPTransport | None = PrivateAttr(default=None)
+    _once: LastTransport = PrivateAttr(default_factory=LastTransport)
 
     def run(
         self,
@@ -167,11 +167,13 @@ class BatchJob(HFConnection):
 
     def _transport_once(self) -> HTTPTransport:
         """Give the transport that does not try again: that is decided here, for all lines together."""
-        if self._once is None:
+        if self._once.transport is None:
             headers = dict(self.default_headers)
             policy = RetryPolicy(max_retries=0)
-            self._once = HTTPTransport(self._timeouts(), policy, headers, self.http_client, self.http_async_client)
-        return self._once
+            self._once.transport = HTTPTransport(
+                self._timeouts(), policy, headers, self.http_client, self.http_async_client
+            )
+        return self._once.transport
 
     def _options(self) -> dict[str, Any]:
         """Give actions the job's connection; they do not try again by themselves."""

@@ -96,7 +96,3 @@ class Pace:
     def _wake(self) -> None:
         self._alarm = None
         self._let_in()
-
-    async def rest(self, seconds: float) -> None:
-        """Wait before another try, holding no slot."""
-        await asyncio.sleep(seconds)

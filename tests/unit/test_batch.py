@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -413,3 +414,16 @@ def test_progress_without_a_person(capsys: pytest.CaptureFixture[str]) -> None:
 def test_numbers_of_rows(row: bytes, number: int | None) -> None:
     """A line of the output says which line of the input it answers."""
     assert done_number(row) == number
+
+
+def test_pickles_hold_no_secrets(tmp_path: Path) -> None:
+    """A job that has run is pickled without its key and without headers that hold any."""
+    folder = Folder(tmp_path)
+    written(folder.source, [request(0)])
+    with InferenceServer() as server:
+        job = BatchJob(endpoint_url=server.url, api_key="hf_secret1", default_headers={"X-Api-Key": "secret2"})
+        folder.run(job)
+        dumped = pickle.dumps(job)
+
+    assert b"secret1" not in dumped and b"secret2" not in dumped
+    assert pickle.loads(dumped).endpoint_url == job.endpoint_url
