@@ -197,11 +197,9 @@ class TextToImageAction(Action):
 
 
 def completion_of(answer: AIMessage) -> dict[str, Any]:
-    """Give an answer as OpenAI's chat completion, reasoning, tool calls and token details included."""
+    """Give an answer as OpenAI's chat completion: reasoning, refusals, media and token details included."""
     facts, usage = answer.response_metadata, answer.usage_metadata
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
-    if reasoning := answer.additional_kwargs.get("reasoning_content"):
-        message["reasoning_content"] = reasoning
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text, **answer.additional_kwargs}
     choice = {"index": 0, "message": message, "finish_reason": facts.get("finish_reason")}
     found = {
         "id": facts.get("id") or answer.id,

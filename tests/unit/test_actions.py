@@ -13,6 +13,7 @@ from calling import Call, both_ways
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from langchain_core.messages import AIMessage
 from pydantic import ValidationError
 
 from langchain_hf_inference import ChatHFInference, InvalidRequestError
@@ -24,6 +25,7 @@ from langchain_hf_inference.nodes import (
     TextToImageAction,
 )
 from langchain_hf_inference.nodes.action import error_envelope
+from langchain_hf_inference.nodes.actions import completion_of
 from langchain_hf_inference.nodes.fields import number, resolved, whole
 from langchain_hf_inference.testing import Fault, InferenceServer
 
@@ -341,4 +343,19 @@ def test_envelope_of_any_error() -> None:
         "status": None,
         "code": None,
         "attempts": 0,
+    }
+
+
+def test_answers_are_whole() -> None:
+    """What an answer holds beside its text is in the completion, as the server said it."""
+    said = {"reasoning_content": "Hm.", "refusal": "No.", "annotations": [{"type": "url_citation"}]}
+    metadata = {"id": "c1", "created": 5, "model_name": "m", "finish_reason": "stop"}
+    found = completion_of(AIMessage("Hi", additional_kwargs=said, response_metadata=metadata))
+
+    assert found == {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 5,
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi", **said}, "finish_reason": "stop"}],
     }
