@@ -84,13 +84,14 @@ def chat_request(
     body |= {"messages": wire, **given}
     if "tools" in tool_settings:
         body["tools"] = tool_settings["tools"]
-    body = _streamed(body, ask_usage=stream_usage and dialect.stream_options) if stream else _whole(body)
+    body = streamed(body, ask_usage=stream_usage and dialect.stream_options) if stream else _whole(body)
     body = {name: value for name, value in (body | extra).items() if value is not None}
     request = WireRequest(route.url, body, headers or {}, droppable=("stream_options",), model=route.model)
     return ChatRequest(request, tuple(notes + more))
 
 
-def _streamed(body: JSON, *, ask_usage: bool) -> JSON:
+def streamed(body: JSON, *, ask_usage: bool) -> JSON:
+    """Give a body that asks for a stream, and for its token counts unless it says otherwise by itself."""
     asked = {"stream_options": {"include_usage": True}} if ask_usage and "stream_options" not in body else {}
     return {**body, "stream": True, **asked}
 

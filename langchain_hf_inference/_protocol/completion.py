@@ -11,8 +11,8 @@ from typing import Any
 
 from langchain_core.outputs import Generation, GenerationChunk
 
-from langchain_hf_inference._protocol.chat_request import in_dialect
-from langchain_hf_inference._protocol.dialects import dialect_of
+from langchain_hf_inference._protocol.chat_request import in_dialect, streamed
+from langchain_hf_inference._protocol.dialects import GrammarForm, dialect_of
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.response_format import schema_format, schema_of
 from langchain_hf_inference._protocol.routing import Route
@@ -48,26 +48,24 @@ def completion_request(
         if given.pop(name, None) not in (None, False, 0)
     ]
     if grammar := given.pop("grammar", None):
-        given |= _constraint(grammar, dialect.name)
+        given |= _constraint(grammar, dialect.grammar_form)
     given, more = in_dialect(given, dialect)
     body: JSON = {"model": route.model} if route.model else {}
     body |= {"prompt": prompt, **given}
     if stream:
-        body["stream"] = True
-        if dialect.stream_options:
-            body.setdefault("stream_options", {"include_usage": True})
+        body = streamed(body, ask_usage=dialect.stream_options)
     body = {name: value for name, value in (body | extra).items() if value is not None}
     return WireRequest(route.url, body, headers or {}, droppable=("stream_options",), model=route.model), notes + more
 
 
-def _constraint(grammar: JSON, engine: str) -> JSON:
+def _constraint(grammar: JSON, form: GrammarForm) -> JSON:
     """Write TGI's form of a grammar the way the engine takes it."""
     schema, regex = schema_of(grammar), grammar.get("value") if grammar.get("type") == "regex" else None
-    if engine == "vllm":
+    if form == "structured_outputs":
         return {"structured_outputs": {"regex": regex} if regex else {"json": schema}}
-    if engine == "sglang":
+    if form == "bare":
         return {"regex": regex} if regex else {"json_schema": json.dumps(schema)}
-    if engine == "llama.cpp" and schema:
+    if form == "json_schema" and schema:
         return {"json_schema": schema}
     return {"response_format": schema_format("answer", schema)} if schema else {"regex": regex}
 

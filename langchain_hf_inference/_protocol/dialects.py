@@ -16,6 +16,10 @@ from typing import Any, Literal
 Engine = Literal["tgi", "vllm", "sglang", "llama.cpp", "transformers", "mlx", "openai", "tei"]
 """The software that serves an `endpoint_url`; "openai" is any other OpenAI-compatible server."""
 
+GrammarForm = Literal["openai", "structured_outputs", "bare", "json_schema"]
+"""`response_format` and `regex`; vLLM's `structured_outputs`; SGLang's `json_schema` as text and `regex`; llama.cpp's
+`json_schema` as an object."""
+
 SchemaFormat = Literal["openai", "tgi", "json_object_schema", "json_schema_schema"]
 """How `response_format` carries a JSON Schema; see `_protocol/response_format.py`."""
 
@@ -75,10 +79,14 @@ class Dialect:
     schema_with_tools: bool | None = None
     """Whether `response_format` and `tools` go together in one request: True where the engine was seen to call
     tools first and then keep to the schema, False where it refuses, None where that is not known."""
+    grammar_form: GrammarForm = "openai"
+    """How text completions are held to a JSON schema or a regular expression."""
     chat_count_path: str | None = None
     """Where a conversation's tokens are counted, the chat template and the tools included."""
     tokenize_key: str | None = None
     """The key of a text in `POST /tokenize`; None where there is no such route."""
+    tokenize_body: Mapping[str, Any] = field(default_factory=dict)
+    """What goes with it there; None stands for the model's name, where that is known."""
     structured_output: Literal["json_schema", "function_calling"] = "json_schema"
     """The method that `with_structured_output` takes when none is named."""
 
@@ -120,7 +128,9 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 ignored=frozenset({"typical_p", "tool_prompt"}),
                 parts=_ALL_PARTS - {"file"},
                 chat_count_path="/tokenize",
+                grammar_form="structured_outputs",
                 tokenize_key="prompt",
+                tokenize_body={"model": None},
             ),
             # source: sglang 0.5.23 entrypoints/openai/protocol.py
             Dialect(
@@ -129,7 +139,9 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 ignored=frozenset({"typical_p", "tool_prompt"}),
                 parts=frozenset({"text", "image_url", "video_url", "audio_url"}),
                 chat_count_path="/tokenize",
+                grammar_form="bare",
                 tokenize_key="prompt",
+                tokenize_body={"model": None},
             ),
             # wire: llama-server b11434; unknown keys become sampler settings under its own names (source)
             Dialect(
@@ -142,6 +154,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 schema_with_tools=True,  # test_agents.py::test_provider_strategy
                 chat_count_path="/v1/chat/completions/input_tokens",
                 tokenize_key="content",
+                tokenize_body={"add_special": True, "parse_special": True},  # left out unless asked for
+                grammar_form="json_schema",
             ),
             # wire: transformers 5.23.0; versions before 5.20 answer 422 to what this one ignores
             Dialect(

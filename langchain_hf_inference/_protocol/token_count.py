@@ -42,11 +42,8 @@ def text_tokens_request(route: Route, text: str) -> WireRequest | None:
     dialect = dialect_of(route.dialect or "openai")
     if dialect.tokenize_key is None or route.place != "endpoint":
         return None
-    body: JSON = {dialect.tokenize_key: text}
-    if dialect.tokenize_key == "prompt" and route.model:
-        body["model"] = route.model
-    if dialect.tokenize_key == "content":  # llama.cpp leaves both out unless asked
-        body |= {"add_special": True, "parse_special": True}
+    more = {name: route.model if value is None else value for name, value in dialect.tokenize_body.items()}
+    body: JSON = {dialect.tokenize_key: text, **{name: value for name, value in more.items() if value is not None}}
     return WireRequest(server_url(route.url, "/tokenize"), body)
 
 
