@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -33,19 +32,20 @@ from langchain_hf_inference._protocol.chat_response import (
 )
 from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER, call_chunk, chat_chunk
 from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.partial import PartialKeeper
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
 from langchain_hf_inference._protocol.sse import ServerSentEvent
 from langchain_hf_inference._protocol.stop_text import StopCutter
 from langchain_hf_inference._protocol.tool_calls import ToolCallReader
 from langchain_hf_inference._protocol.usage import read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
-from langchain_hf_inference.errors import APIStatusError, APITimeoutError, HFInferenceError, StreamError
+from langchain_hf_inference.errors import StreamError
 
 _KNOWN = frozenset({"role", "content", "tool_calls"})
 """Keys of deltas in which there is no reasoning to look for, nor anything else."""
 
 
-class ChatStreamReader:
+class ChatStreamReader(PartialKeeper):
     """Reads one stream: `read` each event, then `close`. Keeps what has come for `partial`."""
 
     def __init__(self, request: WireRequest, headers: Mapping[str, str], options: ReadOptions) -> None:
@@ -132,15 +132,6 @@ class ChatStreamReader:
         )
         return [*chunks, ChatGenerationChunk(message=message)]
 
-    @contextmanager
-    def keeping_partial(self) -> Iterator[None]:
-        """Give errors of the transport what has come so far, as `partial`."""
-        try:
-            yield
-        except (StreamError, APITimeoutError) as error:
-            error.partial = error.partial or self.partial()
-            raise
-
     def partial(self) -> AIMessageChunk | None:
         """Give the message as far as it has come, None while there is nothing."""
         if not (self._texts or self._reasonings or self._call_chunks):
@@ -152,20 +143,6 @@ class ChatStreamReader:
             response_metadata={"model_provider": MODEL_PROVIDER},
             tool_call_chunks=_merged(self._call_chunks),
         )
-
-    def _failure(self, failure: APIStatusError) -> HFInferenceError:
-        partial = self.partial()
-        if partial is None:
-            return failure  # as if the status had said it
-        error = StreamError(
-            f"the server reported a failure in the middle of its answer: {failure.message}",
-            partial=partial,
-            status_code=failure.status_code,
-            body=failure.body,
-            request_id=header_facts(self._headers).get("request_id"),
-        )
-        error.__cause__ = failure
-        return error
 
     def _plain(self, body: Any, name: str) -> list[ChatGenerationChunk] | None:
         """Read what nearly all events are, one piece of text or of a call's arguments; None for all others."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,11 @@ from pydantic_core import from_json
 
 from langchain_hf_inference._protocol.chat_response import header_facts
 from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.partial import PartialKeeper
 from langchain_hf_inference._protocol.sse import ServerSentEvent
 from langchain_hf_inference._protocol.stop_text import StopCutter
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_object
-from langchain_hf_inference.errors import APIStatusError, APITimeoutError, HFInferenceError, StreamError
+from langchain_hf_inference.errors import StreamError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def without_stop(text: str, options: TextOptions) -> tuple[str, bool]:
     return cutter.feed(text) + cutter.close(), cutter.found
 
 
-class TextStreamReader(ABC):
+class TextStreamReader(PartialKeeper):
     """Reads the events of one stream: `read` each, then `close`. Keeps what has come for `partial`.
 
     What an event means is the business of each API's own reader.
@@ -129,32 +129,10 @@ class TextStreamReader(ABC):
         """Give the text as far as it has come, as a message, None while there is nothing."""
         return AIMessageChunk(content="".join(self._texts)) if self._texts else None
 
-    @contextmanager
-    def keeping_partial(self) -> Iterator[None]:
-        """Give errors of the transport what has come so far, as `partial`."""
-        try:
-            yield
-        except (StreamError, APITimeoutError) as error:
-            error.partial = error.partial or self.partial()
-            raise
-
-    def _mark_end(self) -> None:  # noqa: B027 - TGI's own API has no such mark
+    def _mark_end(self) -> None:
         """Take note of `[DONE]`."""
 
     def _chunk(self, text: str, info: JSON | None) -> list[GenerationChunk]:
         if text := self._cutter.feed(text):
             self._texts.append(text)
         return [GenerationChunk(text=text, generation_info=info or None)] if text or info else []
-
-    def _failure(self, failure: APIStatusError) -> HFInferenceError:
-        if (partial := self.partial()) is None:
-            return failure  # as if the status had said it
-        error = StreamError(
-            f"the server reported a failure in the middle of its answer: {failure.message}",
-            partial=partial,
-            status_code=failure.status_code,
-            body=failure.body,
-            request_id=header_facts(self._headers).get("request_id"),
-        )
-        error.__cause__ = failure
-        return error
