@@ -425,5 +425,6 @@ def test_pickles_hold_no_secrets(tmp_path: Path) -> None:
         folder.run(job)
         dumped = pickle.dumps(job)
 
-    assert b"secret1" not in dumped and b"secret2" not in dumped
+    assert b"secret1" not in dumped
+    assert b"secret2" not in dumped
     assert pickle.loads(dumped).endpoint_url == job.endpoint_url
