@@ -24,9 +24,8 @@ from langchain_hf_inference._protocol.sse import ServerSentEvent, SSEDecoder
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._transport.failures import mapped_errors
 
-MAX_DRAIN_BYTES = 64 * 1024
-"""How much is read after [DONE] for the sake of the connection: a whole body lets it be used again."""
-
+MAX_DRAIN_BYTES, MAX_DRAIN_S = 64 * 1024, 0.25
+"""How much is read after [DONE], and the pause that ends it: a body read to its end lets its connection be used again."""
 
 CONNECT_TIMEOUT_S = 10.0
 SCALE_UP_MARGIN_S = 30.0
@@ -88,14 +87,17 @@ class _StreamState:
         self._decoder = SSEDecoder()
         self._waiting: list[ServerSentEvent] = []
         self._since = time.monotonic()
-        limits = response.request.extensions.get("timeout")
-        if isinstance(limits, dict):
-            limits["read"] = timeouts.chunk_s  # httpcore reads it when the body begins
+        self._limit_reads(timeouts.chunk_s)  # httpcore looks at it when the body begins, our transport each time
 
     @property
     def stray(self) -> bytes:
         """What came instead of events, if anything."""
         return self._decoder.stray
+
+    def _limit_reads(self, seconds: float | None) -> None:
+        limits = self._response.request.extensions.get("timeout")
+        if isinstance(limits, dict):
+            limits["read"] = seconds
 
     def _decoded(self, chunk: bytes) -> list[ServerSentEvent]:
         events = self._decoder.feed(chunk)
@@ -157,6 +159,7 @@ class EventStream(_StreamState):
     def _drain(self, chunks: Iterator[bytes]) -> None:
         """Read what follows [DONE], once it has been handed out: a body read whole frees its connection for reuse."""
         left = MAX_DRAIN_BYTES
+        self._limit_reads(MAX_DRAIN_S)
         with suppress(httpx.HTTPError):
             for chunk in chunks:
                 left -= len(chunk)
@@ -202,6 +205,7 @@ class AsyncEventStream(_StreamState):
     async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
         """Like `EventStream._drain`."""
         left = MAX_DRAIN_BYTES
+        self._limit_reads(MAX_DRAIN_S)
         with suppress(httpx.HTTPError):
             async for chunk in chunks:
                 left -= len(chunk)

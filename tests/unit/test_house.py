@@ -106,7 +106,7 @@ UNEQUAL = {
 }
 SAME = {
     "enter_async_context": "enter_context", "push_async_callback": "callback", "asynccontextmanager": "contextmanager",
-    "async_client": "client", "AsyncClient": "Client", "handle_async_request": "handle_request", "aread": "read", "aclosing": "closing", "asleep": "sleep", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
+    "async_client": "client", "AsyncClient": "Client", "handle_async_request": "handle_request", "aread": "read", "AsyncioSocket": "BlockingSocket", "TaskRoom": "ThreadRoom", "AsyncBaseTransport": "BaseTransport", "aclosing": "closing", "asleep": "sleep", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
 }  # fmt: skip
 
 
@@ -131,7 +131,8 @@ def twins() -> list[tuple[str, str, str]]:
             other = known.get(f"{owner}.{bare}" if owner else bare)
             if other is not None and bare not in UNEQUAL:
                 pairs.append((f"{shown(path)}:{name}", erased(function), erased(other)))
-            if (other := known.get(f"Async{name}")) is not None:  # methods of a class that has an async sibling
+            sibling = known.get(re.sub(r"^(_?)", r"\1Async", name))  # of a class that has an async twin
+            if (other := sibling) is not None and short not in UNEQUAL:
                 pairs.append((f"{shown(path)}:{name}", erased(function), erased(other)))
     return pairs
 
@@ -179,7 +180,7 @@ def sync_name(name: str) -> str:
     bare = re.sub(r"^(_?)a", r"\1", name)
     if name in SAME:
         return SAME[name]
-    return bare if bare != name and bare in DEFINED else re.sub(r"^Async(?=[A-Z])", "", name)
+    return bare if bare != name and bare in DEFINED else re.sub(r"^(_?)Async(?=[A-Z])", r"\1", name)
 
 
 def erased(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:

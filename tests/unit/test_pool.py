@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from rawserver import raw_server
 
+from conftest import COMPLETION
 from langchain_hf_inference import ChatHFInference
 from langchain_hf_inference._transport import pool
 from langchain_hf_inference.testing import Fault, InferenceServer
@@ -79,7 +84,7 @@ def test_fork(model: ChatHFInference) -> None:
 def test_close(model: ChatHFInference, server: InferenceServer) -> None:
     """After close the connections are gone, and the next call makes new ones."""
     model.invoke("Hello")
-    client = pool._clients[server.url].shards[0].client
+    client = pool._clients[server.url].client
 
     model.close()
     model.close()
@@ -92,7 +97,7 @@ def test_close_while_streaming(model: ChatHFInference, server: InferenceServer) 
     """A stream that runs is not broken by close; its connections go with its end."""
     stream = model.stream("one two three")
     next(stream)
-    client = pool._clients[server.url].shards[0].client
+    client = pool._clients[server.url].client
 
     model.close()
     assert not client.is_closed
@@ -105,7 +110,7 @@ def test_aclose(model: ChatHFInference, server: InferenceServer) -> None:
 
     async def scenario() -> None:
         await model.ainvoke("Hello")
-        client = pool._async_clients[asyncio.get_running_loop()][server.url].shards[0].client
+        client = pool._async_clients[asyncio.get_running_loop()][server.url].client
         stream = model.astream("one two three")
         await anext(stream)
         await model.aclose()
@@ -152,40 +157,58 @@ def test_cancelled_call_frees_its_connection(model: ChatHFInference, server: Inf
     assert asyncio.run(scenario()) == 0
 
 
-def test_clients_are_small(model: ChatHFInference, server: InferenceServer) -> None:
-    """No client serves more than ten requests at once; one after the other they share one, over one connection."""
+def test_connections_are_used_again(model: ChatHFInference, server: InferenceServer) -> None:
+    """One after the other calls share one connection; a burst has one each, and the next burst has the same."""
 
-    async def scenario() -> tuple[int, int]:
-        await model.ainvoke("Hello")
+    async def scenario() -> None:
         before = server.connections
         for _ in range(20):
             await model.ainvoke("Hello")
-        shards = pool._async_clients[asyncio.get_running_loop()][server.url].shards
-        assert (len(shards), server.connections) == (1, before)
+        assert server.connections == before + 1
         server.chunk_delay = 0.05
-        streams = [model.astream("one two three") for _ in range(35)]
-        await asyncio.gather(*(anext(stream) for stream in streams))
-        most = max(shard.in_flight for shard in shards)
-        await asyncio.gather(*(stream.aclose() for stream in streams))
-        return len(shards), most
+        for _ in range(2):
+            streams = [model.astream("one two three") for _ in range(35)]
+            for stream in streams:
+                await anext(stream)
+            await asyncio.gather(*(_to_the_end(stream) for stream in streams))
+            assert server.connections == before + 35
 
-    assert asyncio.run(scenario()) == (4, 10)
+    asyncio.run(scenario())
 
 
-def test_idle_clients_are_closed(
-    model: ChatHFInference, server: InferenceServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a burst the clients that are not needed are closed, one with each further request."""
-    with ThreadPoolExecutor(30) as threads:
-        server.fail(Fault.stalled(0.3, after_events=0), times=30)
-        list(threads.map(lambda i: model.invoke(f"number {i}"), range(30)))
-    shards = pool._clients[server.url].shards
-    clients = [shard.client for shard in shards]
-    assert len(shards) == 3
+async def _to_the_end(stream: Any) -> None:
+    async for _ in stream:
+        pass
 
-    monkeypatch.setattr(pool, "IDLE_S", 0.0)
-    for _ in range(5):
-        model.invoke("Hello")
 
-    assert len(shards) == 1
-    assert sorted(client.is_closed for client in clients) == [False, True, True]
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+async def test_proxy_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy named by the environment is used, sync and async, but not for what NO_PROXY names."""
+    with raw_server() as proxy, raw_server() as direct:
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        body = json.dumps(COMPLETION).encode()
+        for one in (proxy, direct):
+            one.act = one.replying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        far = ChatHFInference(endpoint_url="http://far.example:81", model="m", engine="openai", max_retries=0)
+        near = ChatHFInference(endpoint_url=direct.url, model="m", engine="openai", max_retries=0)
+        for _ in range(2):
+            assert far.invoke("Hello").text == near.invoke("Hello").text == "Hi"
+            assert (await far.ainvoke("Hello")).text == (await near.ainvoke("Hello")).text == "Hi"
+
+        assert [line.split(b" ")[1] for line in proxy.requests] == [b"http://far.example:81/v1/chat/completions"] * 4
+        assert [line.split(b" ")[1] for line in direct.requests] == [b"/v1/chat/completions"] * 4
+        far.close()
+        near.close()
+
+
+def test_server_that_stays_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that keeps a body open after [DONE] holds nobody up for long."""
+    chunk = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with raw_server() as server:
+        server.act = server.replying(head + b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        model = ChatHFInference(endpoint_url=server.url, model="m", engine="openai")
+        begun = time.monotonic()
+        assert "".join(piece.text for piece in model.stream("Hello")) == "Hi"
+        assert time.monotonic() - begun < 2
