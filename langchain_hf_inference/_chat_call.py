@@ -16,7 +16,7 @@ from langchain_hf_inference._protocol.offers import ModelOffers
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, canonical, checked_settings, warn_of_typos
-from langchain_hf_inference._transport.http import OnRetry
+from langchain_hf_inference._transport.retrying import OnRetry
 
 _TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
 """Keys of which a tool's definition has one, whoever's form it is in."""

@@ -238,18 +238,21 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
         )
 
     def _prepared(self, call: ChatCall) -> tuple[ChatCall, list[WireRequest], Credentials]:
-        routes, credentials = self._resolved(call.model, needs_engine=call.needs_engine)
+        routes, credentials = self._resolved(call.model, needs_engine=self._depends_on_engine(call))
         offers = None
         if self.report_cost and routes[0].place == "router":
             offers = lookups.known_offers(self._transport(), plain_id(call.model), credentials)
         return self._as_priced(call, routes, offers), self._requests(call, routes), credentials
 
     async def _aprepared(self, call: ChatCall) -> tuple[ChatCall, list[WireRequest], Credentials]:
-        routes, credentials = await self._aresolved(call.model, needs_engine=call.needs_engine)
+        routes, credentials = await self._aresolved(call.model, needs_engine=self._depends_on_engine(call))
         offers = None
         if self.report_cost and routes[0].place == "router":
             offers = await lookups.aknown_offers(self._transport(), plain_id(call.model), credentials)
         return self._as_priced(call, routes, offers), self._requests(call, routes), credentials
+
+    def _depends_on_engine(self, call: ChatCall) -> bool:
+        return self.endpoint_url is not None and self.engine is None and call.needs_engine
 
     def _requests(self, call: ChatCall, routes: list[Route]) -> list[WireRequest]:
         return [call.request(route, self._route_headers(route)) for route in routes]

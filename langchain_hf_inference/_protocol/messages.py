@@ -24,6 +24,8 @@ from langchain_hf_inference.errors import ConfigurationError
 ERROR_PREFIX = "Error: "
 """Put before a failed tool's words, unless they say so themselves: the wire has no field for it."""
 
+_PLAIN_ROLES: dict[type, str] = {HumanMessage: "user", AIMessage: "assistant"}
+
 
 def wire_messages(
     messages: Sequence[BaseMessage], dialect: Dialect, *, replay_reasoning: bool = False
@@ -52,8 +54,9 @@ def wire_messages(
         if attachments and not isinstance(message, ToolMessage):
             wire.append({"role": "user", "content": attachments})
             attachments = []
-        if (plain := _plain_row(message)) is not None:
-            wire.append(plain)
+        role, text = _PLAIN_ROLES.get(type(message)), message.content
+        if role and type(text) is str and not message.name and not (role == "assistant" and _has_more(message)):
+            wire.append({"role": role, "content": text})  # what most of a long history is
             continue
         has_parts = True
         if isinstance(message, ToolMessage):
@@ -71,22 +74,8 @@ def wire_messages(
     return wire, notes
 
 
-def _plain_row(message: BaseMessage) -> JSON | None:
-    """Write what most of a long history is, a text of the user's or the model's; None for all else."""
-    text = message.content
-    if type(text) is not str:
-        return None
-    if type(message) is HumanMessage:
-        row: JSON = {"role": "user", "content": text}
-    elif type(message) is AIMessage and not (
-        message.tool_calls or message.invalid_tool_calls or message.additional_kwargs
-    ):
-        row = {"role": "assistant", "content": text}
-    else:
-        return None
-    if message.name:
-        row["name"] = message.name
-    return row
+def _has_more(message: Any) -> bool:
+    return message.tool_calls or message.invalid_tool_calls or message.additional_kwargs  # type: ignore[no-any-return]
 
 
 def has_media(messages: Iterable[BaseMessage]) -> bool:

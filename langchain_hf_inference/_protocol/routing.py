@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -40,6 +41,7 @@ class Route:
     provider: str | None = None
 
 
+@lru_cache(maxsize=256)
 def is_hugging_face_host(url: str) -> bool:
     """Tell whether an ambient Hugging Face token may go to `url`: https, and a host of Hugging Face's own.
 
@@ -124,6 +126,7 @@ def plain_place(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     ]
 
 
+@lru_cache(maxsize=256)
 def origin_of(url: str) -> str:
     """Give scheme, host and port: what a connection is made to."""
     parts = urlsplit(url)
@@ -182,18 +185,31 @@ def resolve_routes(
     Raises:
         ConfigurationError: No model is named, or the parts do not go together.
     """
+    several = provider if provider is None or isinstance(provider, str) else tuple(provider)
+    return list(_routes(model, several, endpoint_url, engine, own_key))
+
+
+@lru_cache(maxsize=256)
+def _routes(
+    model: str | None,
+    provider: str | tuple[str, ...] | None,
+    endpoint_url: str | None,
+    engine: str | None,
+    own_key: bool,
+) -> tuple[Route, ...]:
+    """Give what `resolve_routes` says: it is asked for by each call, and costs a tenth of one."""
     if endpoint_url is not None:
-        return [_endpoint_route(model, provider, endpoint_url, engine)]
+        return (_endpoint_route(model, provider, endpoint_url, engine),)
     if not model:
         raise ConfigurationError('model is not set; give a Hub id such as model="Qwen/Qwen3-32B", or an endpoint_url')
     if engine is not None:
         raise ConfigurationError(
             f"engine={engine!r} describes the server at endpoint_url, which is not set; leave it out"
         )
-    names = [provider or "auto"] if provider is None or isinstance(provider, str) else list(provider)
+    names = (provider or "auto",) if provider is None or isinstance(provider, str) else provider
     if not names:
         raise ConfigurationError('provider is an empty list; name at least one provider, or "auto"')
-    return [_provider_route(model, name, own_key=own_key) for name in names]
+    return tuple(_provider_route(model, name, own_key=own_key) for name in names)
 
 
 def _endpoint_route(model: str | None, provider: str | Sequence[str] | None, url: str, engine: str | None) -> Route:

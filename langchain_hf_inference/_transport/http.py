@@ -10,56 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import random
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, closing, contextmanager, nullcontext
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from langchain_hf_inference import errors
 from langchain_hf_inference._protocol.error_response import MAX_BODY_BYTES, error_for_response
 from langchain_hf_inference._protocol.retry import RetryPolicy, may_fail_over
 from langchain_hf_inference._protocol.routing import origin_of
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
+from langchain_hf_inference._transport.bodies import astart_of, awhole_body, start_of, whole_body
 from langchain_hf_inference._transport.failures import mapped_errors
 from langchain_hf_inference._transport.pool import aleased, leased
-from langchain_hf_inference._transport.streams import AsyncEventStream, EventStream, Timeouts, abyte_chunks, byte_chunks
+from langchain_hf_inference._transport.retrying import OnRetry, apersisted, persisted
+from langchain_hf_inference._transport.streams import AsyncEventStream, EventStream, Timeouts
 from langchain_hf_inference._transport.tokens import Credentials
 from langchain_hf_inference._version import __version__
 
 USER_AGENT = f"langchain-hf-inference/{__version__}; python/{platform.python_version()}; httpx/{httpx.__version__}"
 
-OnRetry = Callable[[RetryCallState], Awaitable[Any] | None]
-"""LangChain's `run_manager.on_retry`."""
 T = TypeVar("T")
-
-
-class _Judge:
-    """Tells tenacity what the policy decides, once per failed attempt."""
-
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
-        self._delay_s = 0.0
-
-    def again(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        if error is None:
-            return False
-        if isinstance(error, errors.HFInferenceError) and not isinstance(error, errors.ConfigurationError):
-            error.attempts = state.attempt_number
-        delay_s = self._policy.delay_s(error, state.attempt_number, chance=random.random())  # noqa: S311 - no secret
-        self._delay_s = delay_s or 0.0
-        return delay_s is not None
-
-    def delay_s(self, state: RetryCallState) -> float:  # noqa: ARG002 - tenacity's signature
-        return self._delay_s
 
 
 @dataclass(slots=True)
@@ -119,14 +96,14 @@ class HTTPTransport:
         with self._client(url) as client:
             with mapped_errors(url):
                 response = client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
-                return self._whole(WireRequest(url, {}), response)
+                return self._whole(WireRequest(url, {}), response, response.content)
 
     async def aget(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Like `get`."""
         async with self._aclient(url) as client:
             with mapped_errors(url):
                 response = await client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
-                return self._whole(WireRequest(url, {}), response)
+                return self._whole(WireRequest(url, {}), response, response.content)
 
     def post_once(self, request: WireRequest, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Send once, and wait no longer than `timeout_s`. Raises like `send`."""
@@ -134,29 +111,28 @@ class HTTPTransport:
             with mapped_errors(request.url):
                 built = self._built(client, request, credentials)
                 built.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
-                return self._whole(request, client.send(built, follow_redirects=False))
+                response = client.send(built, follow_redirects=False)
+                return self._whole(request, response, response.content)
 
     def _tried(self, act: Callable[[WireRequest], T], requests: Sequence[WireRequest], on_retry: OnRetry | None) -> T:
-        retrying = Retrying(sleep=self.sleep, **self._retry_options(on_retry))
         for request in requests[:-1]:
             try:
-                return cast("T", retrying(self._reduced, act, request))
+                return persisted(partial(self._reduced, act, request), self.policy, self.sleep, on_retry)
             except errors.HFInferenceError as error:
                 if not may_fail_over(error):
                     raise
-        return cast("T", retrying(self._reduced, act, requests[-1]))
+        return persisted(partial(self._reduced, act, requests[-1]), self.policy, self.sleep, on_retry)
 
     async def _atried(
         self, act: Callable[[WireRequest], Awaitable[T]], requests: Sequence[WireRequest], on_retry: OnRetry | None
     ) -> T:
-        retrying = AsyncRetrying(sleep=self.asleep, **self._retry_options(on_retry))
         for request in requests[:-1]:
             try:
-                return cast("T", await retrying(self._areduced, act, request))
+                return await apersisted(partial(self._areduced, act, request), self.policy, self.asleep, on_retry)
             except errors.HFInferenceError as error:
                 if not may_fail_over(error):
                     raise
-        return cast("T", await retrying(self._areduced, act, requests[-1]))
+        return await apersisted(partial(self._areduced, act, requests[-1]), self.policy, self.asleep, on_retry)
 
     def _reduced(self, act: Callable[[WireRequest], T], request: WireRequest) -> T:
         """Act; where the server refuses a droppable key, act again without it."""
@@ -194,14 +170,22 @@ class HTTPTransport:
     def _exchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
         with self._client(request.url) as client:
             with mapped_errors(request.url):
-                response = client.send(self._built(client, request, credentials), follow_redirects=False)
-                return self._whole(request, response)
+                built = self._built(client, request, credentials)
+                response = client.send(built, stream=True, follow_redirects=False)
+                try:
+                    return self._whole(request, response, whole_body(response))
+                finally:
+                    response.close()
 
     async def _aexchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
         async with self._aclient(request.url) as client:
             with mapped_errors(request.url):
-                response = await client.send(self._built(client, request, credentials), follow_redirects=False)
-                return self._whole(request, response)
+                built = self._built(client, request, credentials)
+                response = await client.send(built, stream=True, follow_redirects=False)
+                try:
+                    return self._whole(request, response, await awhole_body(response))
+                finally:
+                    await response.aclose()
 
     def _open(self, request: WireRequest, *, credentials: Credentials, stack: ExitStack) -> EventStream:
         with ExitStack() as attempt:
@@ -211,7 +195,7 @@ class HTTPTransport:
                 response = client.send(built, stream=True, follow_redirects=False)
                 attempt.callback(response.close)
                 if not response.is_success:
-                    raise self._failure(request, response, _start_of(response))
+                    raise self._failure(request, response, start_of(response))
             stream = EventStream(request, response, self.timeouts)
             attempt.callback(stream.close)
             stream.start()
@@ -228,7 +212,7 @@ class HTTPTransport:
                 response = await client.send(built, stream=True, follow_redirects=False)
                 attempt.push_async_callback(response.aclose)
                 if not response.is_success:
-                    raise self._failure(request, response, await _astart_of(response))
+                    raise self._failure(request, response, await astart_of(response))
             stream = AsyncEventStream(request, response, self.timeouts)
             attempt.push_async_callback(stream.aclose)
             await stream.start()
@@ -260,40 +244,15 @@ class HTTPTransport:
         names = {name.lower() for name in given}
         return {name: value for name, value in headers.items() if name.lower() not in names} | given
 
-    def _whole(self, request: WireRequest, response: httpx.Response) -> WireResponse:
+    def _whole(self, request: WireRequest, response: httpx.Response, content: bytes) -> WireResponse:
         if not response.is_success:
-            raise self._failure(request, response, response.content[:MAX_BODY_BYTES])
-        return WireResponse(response.status_code, dict(response.headers), response.content)
+            raise self._failure(request, response, content[:MAX_BODY_BYTES])
+        return WireResponse(response.status_code, dict(response.headers), content)
 
     def _failure(self, request: WireRequest, response: httpx.Response, content: bytes) -> errors.APIStatusError:
         return error_for_response(response.status_code, dict(response.headers), content, request, now=datetime.now(UTC))
-
-    def _retry_options(self, on_retry: OnRetry | None) -> dict[str, Any]:
-        judge = _Judge(self.policy)
-        options: dict[str, Any] = {"retry": judge.again, "wait": judge.delay_s, "reraise": True}
-        return {**options, "before_sleep": on_retry} if on_retry else options
 
 
 @lru_cache(maxsize=256)
 def _parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
-
-
-def _start_of(response: httpx.Response) -> bytes:
-    content = b""
-    with closing(byte_chunks(response)) as chunks:
-        for chunk in chunks:
-            content += chunk
-            if len(content) > MAX_BODY_BYTES:
-                break
-    return content[:MAX_BODY_BYTES]
-
-
-async def _astart_of(response: httpx.Response) -> bytes:
-    content = b""
-    async with aclosing(abyte_chunks(response)) as chunks:
-        async for chunk in chunks:
-            content += chunk
-            if len(content) > MAX_BODY_BYTES:
-                break
-    return content[:MAX_BODY_BYTES]

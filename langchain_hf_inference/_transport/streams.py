@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
 
 import httpx
 from pydantic_core import from_json
@@ -22,6 +21,7 @@ from langchain_hf_inference._protocol.error_response import error_for_response, 
 from langchain_hf_inference._protocol.routing import shown_url
 from langchain_hf_inference._protocol.sse import ServerSentEvent, SSEDecoder
 from langchain_hf_inference._protocol.wire import WireRequest
+from langchain_hf_inference._transport.bodies import abyte_chunks, byte_chunks
 from langchain_hf_inference._transport.failures import mapped_errors
 
 MAX_DRAIN_BYTES, MAX_DRAIN_S = 64 * 1024, 0.25
@@ -57,23 +57,6 @@ class Timeouts:
     def of_request(self) -> httpx.Timeout:
         """Give httpx's form."""
         return httpx.Timeout(self.read_s, connect=self.connect_s, pool=self.read_s)
-
-
-def byte_chunks(response: httpx.Response) -> Generator[bytes]:
-    """Give the body as it comes, as a generator that can be closed.
-
-    A body that is not compressed, as streams are, is taken from below httpx's decoders: they cost a tenth of a chunk.
-    """
-    if "content-encoding" not in response.headers:
-        return cast("Generator[bytes]", iter(cast("httpx.SyncByteStream", response.stream)))
-    return cast("Generator[bytes]", response.iter_bytes())
-
-
-def abyte_chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """Like `byte_chunks`."""
-    if "content-encoding" not in response.headers:
-        return cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))
-    return cast("AsyncGenerator[bytes]", response.aiter_bytes())
 
 
 class _StreamState:

@@ -99,6 +99,7 @@ UNEQUAL = {
     "acredentials": "functions given as api_key are called on a thread, so that they cannot block the loop",
     "aprovider_models": "importing huggingface_hub takes its time and goes to a thread",
     "abyte_chunks": "the difference is the name of httpx's own twin",
+    "awhole_body": "join takes no async iterator",
     "afan_out": "threads on the one side, tasks on the other",
     "alock": "an asyncio lock belongs to its event loop",
     "adiscard": "its clients belong to the running loop",
@@ -106,7 +107,7 @@ UNEQUAL = {
 }
 SAME = {
     "enter_async_context": "enter_context", "push_async_callback": "callback", "asynccontextmanager": "contextmanager",
-    "async_client": "client", "AsyncClient": "Client", "handle_async_request": "handle_request", "aread": "read", "AsyncioSocket": "BlockingSocket", "TaskRoom": "ThreadRoom", "AsyncBaseTransport": "BaseTransport", "aclosing": "closing", "asleep": "sleep", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
+    "async_client": "client", "AsyncClient": "Client", "handle_async_request": "handle_request", "aread": "read", "AsyncioSocket": "BlockingSocket", "TaskRoom": "ThreadRoom", "AsyncBaseTransport": "BaseTransport", "aclosing": "closing", "asleep": "sleep", "AsyncRetrying": "Retrying", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
 }  # fmt: skip
 
 

@@ -1,0 +1,60 @@
+"""The body of an answer: as it comes, its start, or whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from typing import cast
+
+import httpx
+
+from langchain_hf_inference._protocol.error_response import MAX_BODY_BYTES
+
+
+def byte_chunks(response: httpx.Response) -> Generator[bytes]:
+    """Give the body as it comes, as a generator that can be closed.
+
+    A body that is not compressed, as streams are, is taken from below httpx's decoders: they cost a tenth of a chunk.
+    """
+    if "content-encoding" not in response.headers:
+        return cast("Generator[bytes]", iter(cast("httpx.SyncByteStream", response.stream)))
+    return cast("Generator[bytes]", response.iter_bytes())
+
+
+def abyte_chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """Like `byte_chunks`."""
+    if "content-encoding" not in response.headers:
+        return cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))
+    return cast("AsyncGenerator[bytes]", response.aiter_bytes())
+
+
+def whole_body(response: httpx.Response) -> bytes:
+    """Give all of a body."""
+    return b"".join(byte_chunks(response))
+
+
+async def awhole_body(response: httpx.Response) -> bytes:
+    """Like `whole_body`."""
+    return b"".join([chunk async for chunk in abyte_chunks(response)])
+
+
+def start_of(response: httpx.Response) -> bytes:
+    """Give as much of a body as an error may have."""
+    content = b""
+    with closing(byte_chunks(response)) as chunks:
+        for chunk in chunks:
+            content += chunk
+            if len(content) > MAX_BODY_BYTES:
+                break
+    return content[:MAX_BODY_BYTES]
+
+
+async def astart_of(response: httpx.Response) -> bytes:
+    """Like `start_of`."""
+    content = b""
+    async with aclosing(abyte_chunks(response)) as chunks:
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > MAX_BODY_BYTES:
+                break
+    return content[:MAX_BODY_BYTES]
