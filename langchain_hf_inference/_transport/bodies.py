@@ -15,15 +15,16 @@ def byte_chunks(response: httpx.Response) -> Generator[bytes]:
     """Give the body as it comes, as a generator that can be closed.
 
     A body that is not compressed, as streams are, is taken from below httpx's decoders: they cost a tenth of a chunk.
+    What an event hook of the user's client has read already comes from httpx's memory of it.
     """
-    if "content-encoding" not in response.headers:
+    if "content-encoding" not in response.headers and not response.is_stream_consumed:
         return cast("Generator[bytes]", iter(cast("httpx.SyncByteStream", response.stream)))
     return cast("Generator[bytes]", response.iter_bytes())
 
 
 def abyte_chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
     """Like `byte_chunks`."""
-    if "content-encoding" not in response.headers:
+    if "content-encoding" not in response.headers and not response.is_stream_consumed:
         return cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))
     return cast("AsyncGenerator[bytes]", response.aiter_bytes())
 

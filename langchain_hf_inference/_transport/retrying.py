@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, Retrying
 
@@ -28,7 +28,8 @@ def persisted(act: Callable[[], T], policy: RetryPolicy, sleep: Callable[[float]
             raise failed.pop()
         return act()
 
-    return Retrying(sleep=sleep, **_options(policy, on_retry))(again)
+    result: T = Retrying(sleep=sleep, **_options(policy, on_retry))(again)
+    return result
 
 
 async def apersisted(
@@ -48,7 +49,8 @@ async def apersisted(
             raise failed.pop()
         return await act()
 
-    return cast("T", await AsyncRetrying(sleep=sleep, **_options(policy, on_retry))(again))
+    result: T = await AsyncRetrying(sleep=sleep, **_options(policy, on_retry))(again)
+    return result
 
 
 def _options(policy: RetryPolicy, on_retry: OnRetry | None) -> dict[str, Any]:
