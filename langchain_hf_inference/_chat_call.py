@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -16,7 +16,9 @@ from langchain_hf_inference._protocol.offers import ModelOffers
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, canonical, checked_settings, warn_of_typos
-from langchain_hf_inference._transport.retrying import OnRetry
+
+if TYPE_CHECKING:
+    from langchain_hf_inference._transport.retrying import OnRetry
 
 _TOOL_KEYS = frozenset({"name", "title", "input_schema", "properties"})
 """Keys of which a tool's definition has one, whoever's form it is in."""

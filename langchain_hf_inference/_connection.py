@@ -10,10 +10,11 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
+from langchain_hf_inference import _transport
 from langchain_hf_inference._protocol.dialects import Engine
 from langchain_hf_inference._protocol.retry import RetryPolicy
 from langchain_hf_inference._protocol.routing import (
@@ -28,13 +29,14 @@ from langchain_hf_inference._protocol.routing import (
     resolve_routes,
 )
 from langchain_hf_inference._settings import canonical, without_unknown
-from langchain_hf_inference._transport import lookups, pool
-from langchain_hf_inference._transport.http import HTTPTransport
-from langchain_hf_inference._transport.streams import Timeouts
 from langchain_hf_inference._transport.tokens import Credentials, TokenSource
 from langchain_hf_inference.errors import ConfigurationError
 
-_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential", re.IGNORECASE)
+if TYPE_CHECKING:
+    from langchain_hf_inference._transport.http import HTTPTransport
+    from langchain_hf_inference._transport.streams import Timeouts
+
+_SECRET_HEADER = r"(?i)auth|cookie|key|token|secret|password|credential"  # noqa: S105 - what secrets are called
 _EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
 _LIVE = ("http_client", "http_async_client")
 
@@ -58,7 +60,9 @@ class LastTransport:
 class HFConnection(BaseModel):
     """Where a model is served and how it is reached."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, populate_by_name=True, protected_namespaces=(), defer_build=True
+    )
 
     model: str | None = None
     """Hub id (`"Qwen/Qwen3-32B"`, `"Qwen/Qwen3-32B:together"`), or a server's own name for its model.
@@ -175,11 +179,11 @@ class HFConnection(BaseModel):
         They are shared by all models of the process that talk to the same host. Clients that you
         gave (`http_client`) stay open.
         """
-        pool.discard(origin_of(self.endpoint_url or ROUTER_URL))
+        _transport.pool.discard(origin_of(self.endpoint_url or ROUTER_URL))
 
     async def aclose(self) -> None:
         """Like `close`, for the async connections of the running event loop."""
-        await pool.adiscard(origin_of(self.endpoint_url or ROUTER_URL))
+        await _transport.pool.adiscard(origin_of(self.endpoint_url or ROUTER_URL))
 
     def _resolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
         """Give the routes to try, complete, and the token; asks the server or the Hub only where it must."""
@@ -188,10 +192,10 @@ class HFConnection(BaseModel):
         routes = self._routes(model, credentials)
         first = routes[0]
         if first.place == "provider" and first.model and first.provider:
-            known = lookups.provider_models(transport, first.model).get(first.provider)
+            known = _transport.lookups.provider_models(transport, first.model).get(first.provider)
             routes = [replace(first, model=known.id if known else first.model), *routes[1:]]
         elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
-            facts = lookups.server_facts(transport, first.url, credentials)
+            facts = _transport.lookups.server_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
         check_chats(routes[0])
@@ -204,10 +208,10 @@ class HFConnection(BaseModel):
         routes = self._routes(model, credentials)
         first = routes[0]
         if first.place == "provider" and first.model and first.provider:
-            known = (await lookups.aprovider_models(transport, first.model)).get(first.provider)
+            known = (await _transport.lookups.aprovider_models(transport, first.model)).get(first.provider)
             routes = [replace(first, model=known.id if known else first.model), *routes[1:]]
         elif first.place == "endpoint" and (first.model is None or (needs_engine and first.dialect is None)):
-            facts = await lookups.aserver_facts(transport, first.url, credentials)
+            facts = await _transport.lookups.aserver_facts(transport, first.url, credentials)
             routes = [replace(first, model=first.model or facts.model,
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
         check_chats(routes[0])
@@ -253,7 +257,7 @@ class HFConnection(BaseModel):
                self.http_async_client, self.default_headers)  # fmt: skip
         last = self._last
         if last.transport is None or last.key != key:
-            last.transport = HTTPTransport(
+            last.transport = _transport.http.HTTPTransport(
                 self._timeouts(),
                 RetryPolicy(max_retries=self.max_retries),
                 dict(self.default_headers),
@@ -264,7 +268,7 @@ class HFConnection(BaseModel):
         return last.transport
 
     def _timeouts(self) -> Timeouts:
-        return Timeouts.given(self.timeout, self.stream_chunk_timeout, self.scale_up_timeout)
+        return _transport.streams.Timeouts.given(self.timeout, self.stream_chunk_timeout, self.scale_up_timeout)
 
     def __getstate__(self) -> dict[Any, Any]:
         """Leave out of pickles what is alive, and what is secret: keys, and headers that hold any.
@@ -277,7 +281,7 @@ class HFConnection(BaseModel):
         secret = isinstance(self.api_key, SecretStr)
         if secret:
             fields["api_key"] = None
-        fields["default_headers"] = {k: v for k, v in self.default_headers.items() if not _SECRET_HEADER.search(k)}
+        fields["default_headers"] = {k: v for k, v in self.default_headers.items() if not re.search(_SECRET_HEADER, k)}
         secret = secret or fields["default_headers"] != self.default_headers
         private = dict(state["__pydantic_private__"] or {})
         private["_lost_secrets"] = secret or self._lost_secrets

@@ -8,7 +8,6 @@ the answer as a tool call, which works wherever tools do.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -17,12 +16,12 @@ from typing import Any, Self, cast
 from langchain_core.language_models import ModelProfile
 from pydantic import Field, PrivateAttr, model_validator
 
+from langchain_hf_inference import _transport
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._protocol.detection import ServerFacts
 from langchain_hf_inference._protocol.dialects import dialect_of
 from langchain_hf_inference._protocol.offers import ModelOffers, Offer
 from langchain_hf_inference._protocol.routing import Route
-from langchain_hf_inference._transport import lookups
 from langchain_hf_inference.errors import ConfigurationError
 
 _KNOWN_KEYS = frozenset(ModelProfile.__annotations__)
@@ -74,16 +73,18 @@ class ProfiledModel(HFConnection):
         routes, credentials = self._resolved(self.model, needs_engine=True)
         route, transport = routes[0], self._transport()
         if route.place == "endpoint":
-            return self._learnt(route, facts=lookups.server_facts(transport, route.url, credentials))
-        return self._learnt(route, offers=lookups.model_offers(transport, _named(self.model), credentials))
+            return self._learnt(route, facts=_transport.lookups.server_facts(transport, route.url, credentials))
+        return self._learnt(route, offers=_transport.lookups.model_offers(transport, _named(self.model), credentials))
 
     async def arefresh_profile(self) -> ModelProfile:
         """Like `refresh_profile`."""
         routes, credentials = await self._aresolved(self.model, needs_engine=True)
         route, transport = routes[0], self._transport()
         if route.place == "endpoint":
-            return self._learnt(route, facts=await lookups.aserver_facts(transport, route.url, credentials))
-        return self._learnt(route, offers=await lookups.amodel_offers(transport, _named(self.model), credentials))
+            return self._learnt(route, facts=await _transport.lookups.aserver_facts(transport, route.url, credentials))
+        return self._learnt(
+            route, offers=await _transport.lookups.amodel_offers(transport, _named(self.model), credentials)
+        )
 
     def _learnt(
         self, route: Route, *, facts: ServerFacts | None = None, offers: ModelOffers | None = None
@@ -140,16 +141,33 @@ def _named(model: str | None) -> str:
     return plain_id(model)
 
 
-@cache
 def known_models() -> dict[str, dict[str, Any]]:
     """Give the rows of `data/model_profiles.toml` by Hub id."""
-    text = resources.files("langchain_hf_inference").joinpath("data/model_profiles.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    import tomllib  # four milliseconds, for those who ask
+
+    return tomllib.loads(_known_models())
+
+
+@cache
+def _known_models() -> str:
+    return resources.files("langchain_hf_inference").joinpath("data/model_profiles.toml").read_text("utf-8")
+
+
+@cache
+def known_model(name: str) -> dict[str, Any] | None:
+    """Give the row of `data/model_profiles.toml` for a Hub id: a row is a line, and one of them is read."""
+    _, found, rest = _known_models().partition(f'\n"{name}" = ')
+    if not found:
+        return None
+    import tomllib
+
+    row: dict[str, Any] = tomllib.loads("row = " + rest.partition("\n")[0])["row"]
+    return row
 
 
 def own_profile(model: str | None, dialect: str | None) -> dict[str, Any] | None:
     """Give what our own data tells of `model`, a routing suffix apart; None where it is not in it."""
-    row = known_models().get(plain_id(model))
+    row = known_model(plain_id(model))
     if row is None:
         return None
     can = frozenset(row["can"])

@@ -49,7 +49,7 @@ StopStrings = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidat
 class SamplingSettings(BaseModel):
     """What chat and text generation have in common. None is "not set": the server's own default holds."""
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=(), defer_build=True)
 
     temperature: Annotated[Number, Field(ge=0)] | None = None
     """Randomness; 0 is greedy."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
@@ -19,11 +19,10 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
-from langchain_hf_inference._protocol.response_format import schema_format, schema_of
+from langchain_hf_inference._protocol.response_format import Method, schema_format, schema_of
 from langchain_hf_inference._protocol.wire import JSON
 from langchain_hf_inference.errors import ConfigurationError
 
-Method = Literal["json_schema", "function_calling", "json_mode"]
 METHODS = ("json_schema", "function_calling", "json_mode")
 
 

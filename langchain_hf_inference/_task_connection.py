@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from langchain_hf_inference import _transport
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._protocol.detection import ServerFacts
 from langchain_hf_inference._protocol.providers import ProviderModel
 from langchain_hf_inference._protocol.routing import ROUTER_URL, Route, is_hugging_face_host
 from langchain_hf_inference._protocol.task_routes import Task, endpoint_route, provider_route
-from langchain_hf_inference._transport import lookups
 from langchain_hf_inference._transport.tokens import Credentials, TokenSource
 from langchain_hf_inference.errors import ConfigurationError
 
@@ -35,9 +35,9 @@ class TaskConnection(HFConnection):
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
         if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
-            facts = lookups.server_facts(transport, self.endpoint_url, credentials)
+            facts = _transport.lookups.server_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
-            mapping = lookups.provider_models(transport, self.model)
+            mapping = _transport.lookups.provider_models(transport, self.model)
         return self._joined_route(task, form, credentials, facts, mapping)
 
     async def _atask_route(self, task: Task, *, form: str | None = None) -> TaskRoute:
@@ -47,9 +47,9 @@ class TaskConnection(HFConnection):
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
         if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
-            facts = await lookups.aserver_facts(transport, self.endpoint_url, credentials)
+            facts = await _transport.lookups.aserver_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
-            mapping = await lookups.aprovider_models(transport, self.model)
+            mapping = await _transport.lookups.aprovider_models(transport, self.model)
         return self._joined_route(task, form, credentials, facts, mapping)
 
     def _joined_route(

@@ -15,21 +15,21 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
+from langchain_hf_inference import _transport
 from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of, openai_tool, priced
 from langchain_hf_inference._profiles import ProfiledModel, plain_id, providers_of
 from langchain_hf_inference._protocol.chat_response import ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
 from langchain_hf_inference._protocol.dialects import dialect_of
 from langchain_hf_inference._protocol.offers import ModelOffers
+from langchain_hf_inference._protocol.response_format import Method
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.tools import normalised_choice, tool_names
 from langchain_hf_inference._protocol.wire import WireRequest
 from langchain_hf_inference._settings import SETTINGS, ChatSettings
 from langchain_hf_inference._stream_events import EventStreaming
-from langchain_hf_inference._structured_output import Method, response_format_of, structured
 from langchain_hf_inference._token_count import TokenCounting
 from langchain_hf_inference._tracing import TracedModel, identifying_params, langsmith_params
-from langchain_hf_inference._transport import lookups
 from langchain_hf_inference._transport.tokens import Credentials
 
 
@@ -165,6 +165,8 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
         if wire and parallel_tool_calls is not None:
             bound["parallel_tool_calls"] = parallel_tool_calls
         if response_format is not None:
+            from langchain_hf_inference._structured_output import response_format_of
+
             bound["response_format"] = response_format_of(response_format, strict=strict)
         return self.bind(**bound, **kwargs)
 
@@ -192,6 +194,8 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
         Raises:
             ConfigurationError: The method is not known, or the schema does not go with it.
         """
+        from langchain_hf_inference._structured_output import structured  # output parsers are for those who use them
+
         return structured(
             self,
             schema,
@@ -241,14 +245,14 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
         routes, credentials = self._resolved(call.model, needs_engine=self._depends_on_engine(call))
         offers = None
         if self.report_cost and routes[0].place == "router":
-            offers = lookups.known_offers(self._transport(), plain_id(call.model), credentials)
+            offers = _transport.lookups.known_offers(self._transport(), plain_id(call.model), credentials)
         return self._as_priced(call, routes, offers), self._requests(call, routes), credentials
 
     async def _aprepared(self, call: ChatCall) -> tuple[ChatCall, list[WireRequest], Credentials]:
         routes, credentials = await self._aresolved(call.model, needs_engine=self._depends_on_engine(call))
         offers = None
         if self.report_cost and routes[0].place == "router":
-            offers = await lookups.aknown_offers(self._transport(), plain_id(call.model), credentials)
+            offers = await _transport.lookups.aknown_offers(self._transport(), plain_id(call.model), credentials)
         return self._as_priced(call, routes, offers), self._requests(call, routes), credentials
 
     def _depends_on_engine(self, call: ChatCall) -> bool:

@@ -22,25 +22,20 @@ from langchain_hf_inference._protocol.wire import JSON, MAX_QUOTED_CHARS, WireRe
 MAX_BODY_BYTES = 64 * 1024
 """How much of an error's body is read: enough for any server, bounded against a hostile one."""
 
-_TOO_LONG = re.compile(
-    r"maximum context length|context_length_exceeded|exceeds? the (available )?context|exceed_context_size"
+# Written as text and compiled by `re` when something has failed: compiling is a third of what importing this room costs.
+_TOO_LONG = (
+    r"(?i)maximum context length|context_length_exceeded|exceeds? the (available )?context|exceed_context_size"
     r"|prompt is too long|prompt too long|input is too (large|long)|longer than the model's context length"
     r"|requested token count exceeds|too many tokens in the prompt|max_model_len|context window"
-    r"|`?inputs`? tokens \+ `?max_new_tokens`? must be <=|`inputs` must have less than",
-    re.IGNORECASE,
+    r"|`?inputs`? tokens \+ `?max_new_tokens`? must be <=|`inputs` must have less than"
 )
-_NOT_SUPPORTED = re.compile(
-    r"model_not_supported|model_not_found|not supported by any provider|model not supported by provider"
-    r"|model .{1,200} does not exist",
-    re.IGNORECASE,
+_NOT_SUPPORTED = (
+    r"(?i)model_not_supported|model_not_found|not supported by any provider|model not supported by provider"
+    r"|model .{1,200} does not exist"
 )
-_LOADING = re.compile(
-    r"loading|starting|initiali[sz]ing|scaled? to (zero|0)|currently (loading|unavailable)", re.IGNORECASE
-)
-_CREDITS = re.compile(
-    r"monthly included credits|not_enough_balance|insufficient_quota|insufficient balance", re.IGNORECASE
-)
-_TAGS = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_LOADING = r"(?i)loading|starting|initiali[sz]ing|scaled? to (zero|0)|currently (loading|unavailable)"
+_CREDITS = r"(?i)monthly included credits|not_enough_balance|insufficient_quota|insufficient balance"
+_TAGS = r"(?is)<(script|style).*?</\1>|<[^>]*>"
 
 _STATUS_ERRORS: dict[int, type[errors.APIStatusError]] = {
     401: errors.AuthenticationError,
@@ -123,13 +118,13 @@ def _error(
 
 
 def _kind(status: int, words: str, wait_s: float | None) -> type[errors.APIStatusError]:
-    if status in (400, 413, 422, 500) and _TOO_LONG.search(words):
+    if status in (400, 413, 422, 500) and re.search(_TOO_LONG, words):
         return errors.ContextLengthError
-    if status in (400, 404, 422) and _NOT_SUPPORTED.search(words):
+    if status in (400, 404, 422) and re.search(_NOT_SUPPORTED, words):
         return errors.ModelNotFoundError
-    if status in (403, 429) and _CREDITS.search(words):
+    if status in (403, 429) and re.search(_CREDITS, words):
         return errors.PaymentRequiredError
-    if status == 503 and (wait_s is not None or _LOADING.search(words)):
+    if status == 503 and (wait_s is not None or re.search(_LOADING, words)):
         return errors.ModelLoadingError
     if kind := _STATUS_ERRORS.get(status):
         return kind
@@ -200,4 +195,4 @@ def _code(body: Any) -> str | None:
 
 def _plain_text(body: Any) -> str:
     text = body if isinstance(body, str) else ""
-    return " ".join(_TAGS.sub(" ", text[:20_000]).split())
+    return " ".join(re.sub(_TAGS, " ", text[:20_000]).split())

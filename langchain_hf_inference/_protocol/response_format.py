@@ -6,9 +6,14 @@ Fireworks and Cohere, and the running vLLM, SGLang and llama.cpp, which take Ope
 
 from __future__ import annotations
 
+from typing import Literal
+
 from langchain_hf_inference._protocol.dialects import Dialect
 from langchain_hf_inference._protocol.wire import JSON, as_object
 from langchain_hf_inference.errors import ConfigurationError
+
+Method = Literal["json_schema", "function_calling", "json_mode"]
+"""How a model is made to answer with data."""
 
 
 def schema_format(name: str, schema: JSON, *, strict: bool | None = None, description: str | None = None) -> JSON:

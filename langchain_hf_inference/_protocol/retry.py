@@ -25,12 +25,9 @@ from langchain_hf_inference.errors import (
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
 ONCE_STATUSES = frozenset({424})  # TGI and TEI: this one generation failed; a second try may not
 
-_HOPELESS = re.compile(
-    r"quota|credits?\b|billing|insufficient[_ ](balance|quota)|not_enough_balance|per day|daily limit|\(tpd\)|\(rpd\)",
-    re.IGNORECASE,
-)
-_TRY_AGAIN = re.compile(r"try again in ([0-9hms.µ]+)", re.IGNORECASE)
-_DURATION = re.compile(r"([0-9.]+)(ms|h|m|s)")
+_HOPELESS = r"(?i)quota|credits?\b|billing|insufficient[_ ](balance|quota)|not_enough_balance|per day|daily limit|\(tpd\)|\(rpd\)"
+_TRY_AGAIN = r"(?i)try again in ([0-9hms.µ]+)"
+_DURATION = r"([0-9.]+)(ms|h|m|s)"
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -75,7 +72,7 @@ def may_retry(error: HFInferenceError, attempt: int = 1) -> bool:
         return False
     if error.status_code in ONCE_STATUSES:
         return attempt == 1
-    if error.status_code == 429 and _HOPELESS.search(f"{error.code} {error.message}"):
+    if error.status_code == 429 and re.search(_HOPELESS, f"{error.code} {error.message}"):
         return False
     return error.status_code in RETRYABLE_STATUSES
 
@@ -110,7 +107,7 @@ def retry_after_s(headers: Mapping[str, str], body: Any, *, now: datetime) -> fl
     estimated = as_object(body).get("estimated_time")
     if isinstance(estimated, int | float):
         return max(0.0, float(estimated))
-    found = _TRY_AGAIN.search(str(body)[:5000])
+    found = re.search(_TRY_AGAIN, str(body)[:5000])
     return _duration(found[1].rstrip(".")) if found else None
 
 
@@ -133,7 +130,7 @@ def _until(text: str, now: datetime) -> float | None:
 def _duration(text: str) -> float | None:
     if (plain := _seconds(text)) is not None:
         return plain
-    parts = _DURATION.findall(text)
+    parts = re.findall(_DURATION, text)
     try:
         return sum(float(number) * _UNIT_S[unit] for number, unit in parts) if parts else None
     except ValueError:

@@ -21,7 +21,7 @@ from langchain_hf_inference.errors import ConfigurationError
 ROUTER_URL = "https://router.huggingface.co/v1"
 CHAT_PATH = "/chat/completions"
 
-_RETIRED_PATH = re.compile(r"/(?:models|pipeline/[\w-]+)/([^/]+(?:/[^/]+)?)(?:/v1.*)?/?$")
+_RETIRED_PATH = r"/(?:models|pipeline/[\w-]+)/([^/]+(?:/[^/]+)?)(?:/v1.*)?/?$"
 
 Place = Literal["router", "provider", "endpoint"]
 
@@ -100,7 +100,7 @@ def retired_model(url: str) -> str | None:
     parts = urlsplit(url.strip())
     if (parts.hostname or "").lower() != "api-inference.huggingface.co":
         return None
-    found = _RETIRED_PATH.match(parts.path)
+    found = re.match(_RETIRED_PATH, parts.path)
     return found.group(1) if found else ""
 
 
