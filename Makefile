@@ -10,7 +10,9 @@
 # make test-ray    a batch on a local Ray cluster, one worker killed
 # make test-recipes  the recipes of docs/nodes.md for Haystack and Prefect
 # make soak-batch  100,000 lines under faults, killed twice; and what it does to memory
-# make bench       ours beside raw httpx, the LangChain floor and the peers: CPU per call and per chunk, as ratios
+# make bench       ours beside raw httpx, the LangChain floor and the peers: CPU per call and per chunk, as ratios (15 minutes)
+# make bench-check  bytecodes per call and per chunk beside those committed: fails where anything is 15 % dearer (3 seconds)
+# make bench-plots  the pictures of docs/performance.md, from the last `make bench`
 # make test-lanes  floor, what resolves, newest, one after the other
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
 
@@ -20,7 +22,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes soak-batch bench test-lanes lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes soak-batch bench bench-check bench-plots test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -70,8 +72,14 @@ test-recipes: .venv-recipes/ready
 soak-batch: $(VENV)/test
 	$(BIN)/python tests/integration/soak_batch.py
 
-bench: .venv-bench/ready
-	.venv-bench/bin/python benchmarks/run.py $(BENCH)
+bench: .venv-bench/ready .venv-bench-litellm/ready
+	.venv-bench/bin/python benchmarks/run.py --json benchmarks/result.json $(BENCH)
+
+bench-check: $(VENV)/test
+	$(BIN)/python benchmarks/check.py
+
+bench-plots: .venv-bench/ready
+	.venv-bench/bin/python benchmarks/plots.py benchmarks/result.json docs/images
 
 test-lanes: test-floor test-unit test-newest
 
@@ -92,7 +100,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .venv-bench-litellm .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }

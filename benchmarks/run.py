@@ -1,104 +1,84 @@
-"""Ours beside raw httpx, the LangChain floor and the peers, on a fast loopback server: `make bench`.
+"""Ours beside raw httpx, the LangChain floor, and the peers, on a fast loopback server: `make bench`.
 
-    python benchmarks/run.py [--quick] [--subjects ours,httpx] [--suites invoke,stream] [--json FILE] [--check FILE]
+    python benchmarks/run.py [--quick] [--subjects ours,httpx] [--suites invoke,stream] [--json FILE]
 
-Each subject has a process; in each repetition all do the same suite, one after the other, so that a noisy moment
-meets all of them. Figures are medians of CPU microseconds per unit; only ratios of one run mean anything. `--check`
-compares ratios with a committed run, and fails where one is 15 % worse.
+Each subject has a process; in each repetition all do the same suite, one after the other, so that a noisy moment meets
+all of them. Figures are medians over repetitions; only ratios within one run mean anything.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import statistics
 import subprocess
 import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from suites import IMPORTS, PEERS, SUBJECTS, SUITES, TARGETS, Target
+
 HERE = Path(__file__).parent
-ALL = ("floor", "httpx", "ours", "ChatHuggingFace", "ChatOpenAI", "ChatGroq")
-SUITES: dict[str, tuple[str, int, tuple[str, ...]]] = {
-    # suite          what one unit is                                   units/run   who cannot
-    "invoke":       ("a call, sync",                                    300, ()),
-    "ainvoke":      ("a call, async",                                   300, ()),
-    "stream":       ("a chunk of 1,000, sync",                          10, ()),
-    "astream":      ("a chunk of 1,000, async",                         10, ()),
-    "stream_100":   ("a chunk of 100",                                  5, ("floor",)),
-    "stream_10000": ("a chunk of 10,000",                               5, ("floor",)),
-    "stream_tools": ("a tool delta of 500",                             6, ()),
-    "history":      ("a call with 1,000 messages",                      10, ()),
-    "tools":        ("a call with 100 tools bound",                     60, ("httpx",)),
-    "many_10":      ("a request, 10 in flight",                         10, ("floor",)),
-    "many_100":     ("a request, 100 in flight",                        6, ("floor",)),
-    "many_500":     ("a request, 500 in flight",                        6, ("floor",)),
-    "many_1000":    ("a request, 1,000 in flight",                      6, ("floor",)),
-    "paced":        ("added latency, 5 ms a token: p50 (p99 as wall)",  10, ("floor",)),
-    "construct":    ("a model made",                                    100, ("floor", "httpx")),
-}  # fmt: skip
-TARGETS: list[tuple[str, str, str, float, bool]] = [
-    # suite         of            against            ratio  ours at most (False: the peer at least so many times ours)
-    ("stream",      "ours",       "floor",           2.0,   True),
-    ("stream",      "ours",       "ChatHuggingFace", 4.5,   False),
-    ("stream",      "ours",       "ChatOpenAI",      8.0,   False),
-    ("astream",     "ours",       "ChatHuggingFace", 4.5,   False),
-    ("astream",     "ours",       "ChatOpenAI",      8.0,   False),
-    ("stream_tools", "ours",      "ChatHuggingFace", 7.0,   False),
-    ("stream_tools", "ours",      "ChatOpenAI",      8.0,   False),
-    ("invoke",      "ours",       "httpx",           1.5,   True),
-    ("ainvoke",     "ours",       "httpx",           1.5,   True),
-    ("invoke",      "ours",       "ChatHuggingFace", 2.0,   False),
-    ("invoke",      "ours",       "ChatOpenAI",      3.0,   False),
-    ("history",     "ours",       "ChatHuggingFace", 2.5,   False),
-    ("history",     "ours",       "ChatOpenAI",      50.0,  False),
-    ("tools",       "ours",       "ChatHuggingFace", 2.5,   False),
-    ("tools",       "ours",       "ChatOpenAI",      8.0,   False),
-    ("many_100",    "ours",       "best peer",       2.5,   False),
-    ("many_500",    "ours",       "best peer",       5.0,   False),
-]  # fmt: skip
-WORSE = 1.15
+LITELLM_PYTHON = HERE.parent / ".venv-bench-litellm/bin/python"
+"""It wants an older openai than langchain-openai has."""
+SLOW = {"LiteLLM": 4}
+"""Who gets less to do, since it takes long and its figures vary little."""
+Found = dict[str, dict[str, dict[str, float]]]
+"""suite -> subject -> figure."""
 
 
-class Subject:
-    """A worker's process."""
+class Process:
+    """A worker."""
 
     def __init__(self, name: str, base: str) -> None:
         self.name = name
-        self._process = subprocess.Popen([sys.executable, str(HERE / "worker.py"), name, base], stdin=subprocess.PIPE,
+        python = LITELLM_PYTHON if name == "LiteLLM" and LITELLM_PYTHON.exists() else Path(sys.executable)
+        self._process = subprocess.Popen([python, str(HERE / "worker.py"), name, base], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
 
-    def run(self, suite: str, n: int) -> dict[str, Any]:
+    def run(self, act: str, n: int, given: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps([suite, n]) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps([act, n, given]) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return {"error": "the process ended"}
         line = self._process.stdout.readline()
         return json.loads(line) if line else {"error": "the process ended"}
 
     def close(self) -> None:
         self._process.kill()
+        self._process.wait()
 
 
-def measured(names: list[str], suites: list[str], repetitions: int) -> dict[str, dict[str, Any]]:
-    """Give suite -> subject -> median CPU and wall, and peak memory."""
+def measured(names: list[str], suites: list[str], repetitions: int) -> Found:
+    """Run the suites, and print a row for each."""
     server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True)
     assert server.stdout
     base = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-    subjects = [Subject(name, base) for name in names]
-    found: dict[str, dict[str, Any]] = {}
+    subjects = [Process(name, base) for name in names]
+    found: Found = {}
     try:
-        for suite in suites:
-            _, n, cannot = SUITES[suite]
-            able = [one for one in subjects if one.name not in cannot]
+        for name in suites:
+            suite = SUITES[name]
+            able = [one for one in subjects if suite.does(one.name)]
             rows: dict[str, list[dict[str, Any]]] = {one.name: [] for one in able}
-            for one in able:
-                one.run(suite, max(1, n // 5))  # warm
-            for _ in range(repetitions):
+            if suite.repetitions != 1:
                 for one in able:
-                    rows[one.name].append(one.run(suite, n))
-            found[suite] = {name: _median(several) for name, several in rows.items()}
-            print(_row(suite, found[suite], names), flush=True)
+                    one.run(suite.act, max(1, suite.n // 5), suite.given)  # warm
+            for _ in range(min(repetitions, suite.repetitions or repetitions)):
+                for one in able:
+                    rows[one.name].append(one.run(suite.act, suite.n // SLOW.get(one.name, 1) or 1, suite.given))
+            found[name] = {subject: _median(several) for subject, several in rows.items()}
+            print(_row(suite.title, suite.shows, found[name], names), flush=True)
+            for subject, one in found[name].items():
+                if "error" in one:
+                    print(f"<!-- {subject}: {one['error']} -->", file=sys.stderr)
     finally:
         for one in subjects:
             one.close()
@@ -106,74 +86,136 @@ def measured(names: list[str], suites: list[str], repetitions: int) -> dict[str,
     return found
 
 
+def imports(names: list[str], repetitions: int) -> dict[str, dict[str, float]]:
+    """Give the CPU that importing and making a model takes, in a fresh interpreter each time."""
+    code = "import time; c = time.process_time()\n%s\nprint((time.process_time() - c) * 1e6)"
+    rows: dict[str, list[float]] = {name: [] for name in IMPORTS if name in names or name == "langchain_core"}
+    for repetition in range(repetitions + 1):
+        for name, several in rows.items():
+            done = subprocess.run([sys.executable, "-c", code % IMPORTS[name]], capture_output=True, text=True, check=True,
+                                  cwd="/", env={**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"})  # fmt: skip
+            if repetition:
+                several.append(float(done.stdout))
+    return {name: {"cpu_us": statistics.median(several)} for name, several in rows.items()}
+
+
 def _median(rows: list[dict[str, Any]]) -> dict[str, Any]:
     good = [row for row in rows if "error" not in row]
     if not good:
         return rows[0]
-    return {key: statistics.median(row[key] for row in good) for key in ("cpu_us", "wall_us", "rss_mb")}
+    found = {key: statistics.median(row[key] for row in good) for key in good[0] if key != "samples"}
+    if samples := sorted(sample for row in good for sample in row.get("samples", ())):
+        found |= {"p50_us": samples[len(samples) // 2], "p99_us": samples[int(len(samples) * 0.99)]}
+    return found
 
 
-def _row(suite: str, row: dict[str, Any], names: list[str]) -> str:
-    cells = [
-        f"{row[name]['cpu_us']:,.1f}" if "cpu_us" in row.get(name, {}) else "–" if name not in row else "error"
-        for name in names
-    ]
-    return f"| {SUITES[suite][0]} | " + " | ".join(cells) + " |"
+def _row(title: str, shows: str, row: dict[str, Any], names: list[str]) -> str:
+    cells = ["–" if name not in row else _figure(row[name].get(shows)) for name in names]
+    return f"| {title} | " + " | ".join(cells) + " |"
 
 
-def ratios(found: dict[str, dict[str, Any]]) -> dict[str, float]:
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "error"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+
+
+def ratios(found: Found) -> dict[str, float]:
     """Give ours against each other subject, per suite: below 1 is cheaper than it."""
     rows = {}
     for suite, row in found.items():
+        shows = SUITES[suite].shows if suite in SUITES else "cpu_us"
+        mine = row.get("ours", {}).get(shows)
         for name, one in row.items():
-            if name != "ours" and "cpu_us" in one and "cpu_us" in row.get("ours", {}):
-                rows[f"{suite}: ours / {name}"] = row["ours"]["cpu_us"] / one["cpu_us"]
+            if name != "ours" and mine and one.get(shows):
+                rows[f"{suite}: ours / {name}"] = round(mine / one[shows], 3)
     return rows
 
 
-def targets_table(found: dict[str, dict[str, Any]]) -> str:
+def reached(target: Target, found: Found) -> float | None:
+    """Give the ratio that a target is about; None where it was not measured."""
+    shows = target.shows or (SUITES[target.suite].shows if target.suite in SUITES else "cpu_us")
+    row = found.get(target.suite, {})
+    mine = row.get("ours", {}).get(shows)
+    if target.other:
+        against = found.get(target.other, {}).get("ours", {}).get(shows)
+    elif target.against == "best peer":
+        against = min((row[name][shows] for name in PEERS if shows in row.get(name, {})), default=None)
+    else:
+        against = row.get(target.against, {}).get(shows)
+    if not mine or not against:
+        return None
+    return mine / against if target.most else against / mine
+
+
+def targets_table(found: Found) -> str:
+    """Give what was wanted beside what was reached."""
     lines = ["| target | wanted | reached | |", "|---|---|---|---|"]
-    for suite, _, other, wanted, at_most in TARGETS:
-        row = found.get(suite, {})
-        peers = [
-            row[name]["cpu_us"]
-            for name in ("ChatHuggingFace", "ChatOpenAI", "ChatGroq")
-            if "cpu_us" in row.get(name, {})
-        ]
-        against = min(peers) if other == "best peer" and peers else row.get(other, {}).get("cpu_us")
-        if against is None or "cpu_us" not in row.get("ours", {}):
+
+    def add(name: str, wanted: str, value: str, good: bool) -> None:
+        lines.append(f"| {name} | {wanted} | {value} | {'yes' if good else '**no**'} |")
+
+    for target in TARGETS:
+        if (value := reached(target, found)) is None:
             continue
-        reached = row["ours"]["cpu_us"] / against if at_most else against / row["ours"]["cpu_us"]
-        good = reached <= wanted if at_most else reached >= wanted
-        lines.append(
-            f"| {suite} against {other} | {'≤' if at_most else '≥'} {wanted:g}× | {reached:.2f}× | {'yes' if good else 'no'} |"
-        )
+        name = f"{target.suite} against {target.other or target.against}" + (", p99" if target.shows else "")
+        if target.most:
+            add(name, f"≤ {target.most:g}×", f"{value:.2f}×", value <= target.most)
+        else:
+            add(name, f"≥ {target.least:g}×", f"{value:.2f}×", value >= target.least)
+    for suite, shows, most, unit in (("construct", "cpu_us", 60, "µs"), ("large_answers", "grown_mb", 5, "MB"),
+                                     ("many_answers", "grown_mb", 5, "MB")):  # fmt: skip
+        value = found.get(suite, {}).get("ours", {}).get(shows)
+        if value is not None:
+            add(SUITES[suite].title, f"≤ {most} {unit}", f"{value:.1f} {unit}", value <= most)
     return "\n".join(lines)
+
+
+def in_flight_table(found: Found, names: list[str]) -> str:
+    """Give connections opened and memory held with many requests in flight."""
+    lines = ["| in flight | " + " | ".join(names) + " |", "|---" + "|---:" * len(names) + "|"]
+    for suite in ("many_10", "many_100", "many_500", "many_1000"):
+        row = found.get(suite, {})
+        cells = [f"{row[name]['connections']:.0f} / {row[name]['rss_mb']:.0f} MB" if "connections" in row.get(name, {}) else "–"
+                 for name in names]  # fmt: skip
+        lines.append(f"| {SUITES[suite].title}: connections / RSS | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def circumstances() -> dict[str, Any]:
+    """Tell what the figures hang on."""
+    found = {}
+    for name in ("langchain-core", "langchain-huggingface", "langchain-openai", "langchain-groq", "huggingface-hub", "httpx",
+                 "httpx-aiohttp", "openai", "haystack-ai", "pydantic"):  # fmt: skip
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "–"
+    return {"python": platform.python_version(), "cpus": os.cpu_count(), "versions": found}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--subjects", default=",".join(ALL))
-    parser.add_argument("--suites", default=",".join(SUITES))
-    parser.add_argument("--json")
-    parser.add_argument("--check")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--subjects", default=";".join(SUBJECTS), help="their names, with ; between")
+    parser.add_argument("--suites", default="import," + ",".join(SUITES))
+    parser.add_argument("--json", help="where to write all figures")
     given = parser.parse_args()
-    names, suites = given.subjects.split(","), given.suites.split(",")
-    print("| CPU µs per unit | " + " | ".join(names) + " |\n|---" + "|---:" * len(names) + "|")
-    found = measured(names, suites, 3 if given.quick else 7)
+    names, suites, begun = given.subjects.split(";"), given.suites.split(","), time.monotonic()
+    print("| CPU µs per unit, or as told | " + " | ".join(names) + " |\n|---" + "|---:" * len(names) + "|")
+    found: Found = {}
+    if "import" in suites:
+        found["import"] = imports(names, 5 if given.quick else 9)
+        title = f"import and a model made (langchain_core alone: {found['import']['langchain_core']['cpu_us']:,.0f})"
+        print(_row(title, "cpu_us", found["import"], names), flush=True)
+    found |= measured(names, [name for name in suites if name != "import"], 3 if given.quick else 5)
     print("\n" + targets_table(found))
+    if "many_10" in found:
+        print("\n" + in_flight_table(found, names))
+    print(f"\n{time.monotonic() - begun:.0f} s")
     if given.json:
-        Path(given.json).write_text(json.dumps({"figures": found, "ratios": ratios(found)}, indent=1) + "\n")
-    if given.check:
-        before = json.loads(Path(given.check).read_text())["ratios"]
-        worse = [
-            f"{name}: {now:.2f}, was {before[name]:.2f}"
-            for name, now in ratios(found).items()
-            if name in before and now > before[name] * WORSE
-        ]
-        print("\nworse than committed: " + ("; ".join(worse) or "nothing"))
-        return bool(worse)
+        whole = {**circumstances(), "figures": found, "ratios": ratios(found)}
+        Path(given.json).write_text(json.dumps(whole, indent=1) + "\n")
     return 0
 
 

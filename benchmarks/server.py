@@ -1,7 +1,8 @@
 """A fast server on loopback, in a process of its own: whole answers and streams from bytes made beforehand.
 
-The path says what comes: /m/<kind>-<count>-<delay ms>/v1/chat/completions, with kind text, tools or paced. A stream is
-sent at once, "paced" one event each 5 ms with the clock for its text. GET /connections tells how many were opened.
+The path says what comes: /m/<kind>-<count>-<delay ms>/…, with kind text, think, tools, paced or big. A stream is sent at
+once, "paced" one event each 5 ms with the clock for its text; the answer of "big" has so many characters. Paths that end
+in /generate_stream or at the kind itself answer as TGI. GET /connections tells how many were opened.
 """
 
 from __future__ import annotations
@@ -65,15 +66,29 @@ def events(kind: str, count: int) -> list[bytes]:
         found += [event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}) for piece in pieces]
         found.append(event({}, "tool_calls"))
     else:
+        field = "reasoning_content" if kind == "think" else "content"
         found = [event({"role": "assistant", "content": ""})]
-        found += [event({"content": " " + WORDS[i % len(WORDS)]}) for i in range(count)]
+        found += [event({field: " " + WORDS[i % len(WORDS)]}) for i in range(count)]
         found.append(event({}, "stop"))
     return [*found, b"data: " + dumped({**HEAD, "choices": [], "usage": USAGE}) + b"\n\n", b"data: [DONE]\n\n"]
 
 
 @cache
-def whole(count: int) -> bytes:
-    message = {"role": "assistant", "content": " ".join(WORDS[i % len(WORDS)] for i in range(count))}
+def tgi_events(count: int) -> list[bytes]:
+    """Give the events of TGI's own stream."""
+    rows = [{"index": i + 1, "token": {"id": i, "text": " " + WORDS[i % len(WORDS)], "logprob": -0.25, "special": False},
+             "generated_text": None, "details": None} for i in range(count)]  # fmt: skip
+    rows[-1] |= {
+        "generated_text": "all",
+        "details": {"finish_reason": "length", "generated_tokens": count, "seed": None},
+    }
+    return [b"data:" + dumped(row) + b"\n\n" for row in rows]
+
+
+@cache
+def whole(kind: str, count: int) -> bytes:
+    words = "x" * count if kind == "big" else " ".join(WORDS[i % len(WORDS)] for i in range(count))
+    message = {"role": "assistant", "content": words}
     body = {
         **HEAD,
         "object": "chat.completion",
@@ -89,6 +104,11 @@ def vectors(count: int) -> bytes:
     return _headers(b"application/json", dumped({"object": "list", "data": rows, "model": "m", "usage": USAGE}))
 
 
+@cache
+def bare_vectors(count: int) -> bytes:
+    return _headers(b"application/json", dumped([[0.125, -0.5] * 192] * count))
+
+
 def _headers(kind: bytes, content: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (kind, len(content), content)
 
@@ -100,7 +120,8 @@ def chunked(content: bytes) -> bytes:
 @cache
 def burst(kind: str, count: int) -> bytes:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return head + b"".join(map(chunked, events(kind, count))) + b"0\r\n\r\n"
+    every = tgi_events(count) if kind == "tgi" else events(kind, count)
+    return head + b"".join(map(chunked, every)) + b"0\r\n\r\n"
 
 
 class Served(asyncio.Protocol):
@@ -132,13 +153,17 @@ class Served(asyncio.Protocol):
         kind, count, delay = path.split("/")[2].split("-")
         if path.endswith("/embeddings"):
             reply = vectors(len(json.loads(body)["input"]))
+        elif b'"inputs":[' in body[:200].replace(b" ", b""):
+            reply = bare_vectors(len(json.loads(body)["inputs"]))
+        elif b'"inputs"' in body[:200]:
+            reply = burst("tgi", int(count))
         elif b'"stream":true' in body or b'"stream": true' in body:
             if kind == "paced":
                 asyncio.ensure_future(self.pace(int(count)))
                 return None
             reply = burst(kind, int(count))
         else:
-            reply = whole(int(count))
+            reply = whole(kind, int(count))
         if int(delay):
             asyncio.get_running_loop().call_later(int(delay) / 1000, self.send, reply)
             return None

@@ -18,6 +18,7 @@ from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils._merge import merge_dicts
 from langchain_core.version import VERSION
+from pydantic import ConfigDict
 
 from langchain_hf_inference._content_blocks import CALL, citations, other_blocks
 from langchain_hf_inference._protocol.tool_calls import finished_call
@@ -128,6 +129,8 @@ class StreamEventWriter:
 
 class EventStreaming(BaseChatModel, ABC):
     """A chat model that streams content-block events by itself."""
+
+    model_config = ConfigDict(defer_build=True)  # nobody makes one of these
 
     def _stream_chat_model_events(
         self,

@@ -124,11 +124,14 @@ def _vector(item: Any) -> list[float]:
             raise ResponseFormatError(f"a vector is no base64 of float32 numbers: {item[:50]!r}") from error
     if not isinstance(item, list) or not item:
         return []
-    if all(_is_number(x) for x in item):
+    kinds = set(map(type, item))  # of all numbers at once: a vector has thousands
+    if kinds == {float}:
+        return item
+    if kinds <= {float, int}:
         return [float(x) for x in item]
     while len(item) == 1 and isinstance(item[0], list) and item[0] and isinstance(item[0][0], list):
         item = item[0]  # [1][tokens][dimensions]
-    rows = [row for row in item if isinstance(row, list) and row and all(_is_number(x) for x in row)]
+    rows = [row for row in item if isinstance(row, list) and row and set(map(type, row)) <= {float, int}]
     if len(rows) != len(item) or len({len(row) for row in rows}) != 1:
         return []
     return [sum(column) / len(rows) for column in zip(*rows, strict=True)]

@@ -24,8 +24,6 @@ from langchain_hf_inference.errors import ConfigurationError
 ERROR_PREFIX = "Error: "
 """Put before a failed tool's words, unless they say so themselves: the wire has no field for it."""
 
-_PLAIN_ROLES: dict[type, str] = {HumanMessage: "user", AIMessage: "assistant"}
-
 
 def wire_messages(
     messages: Sequence[BaseMessage], dialect: Dialect, *, replay_reasoning: bool = False
@@ -54,10 +52,16 @@ def wire_messages(
         if attachments and not isinstance(message, ToolMessage):
             wire.append({"role": "user", "content": attachments})
             attachments = []
-        role, text = _PLAIN_ROLES.get(type(message)), message.content
-        if role and type(text) is str and not message.name and not (role == "assistant" and _has_more(message)):
-            wire.append({"role": role, "content": text})  # what most of a long history is
-            continue
+        values, kind = message.__dict__, type(message)
+        if type(text := values["content"]) is str and not values["name"]:  # what most of a long history is
+            if kind is HumanMessage:
+                wire.append({"role": "user", "content": text})
+                continue
+            if kind is AIMessage and not (
+                values["tool_calls"] or values["invalid_tool_calls"] or values["additional_kwargs"]
+            ):
+                wire.append({"role": "assistant", "content": text})
+                continue
         has_parts = True
         if isinstance(message, ToolMessage):
             row, more = _tool_message(message)
@@ -72,10 +76,6 @@ def wire_messages(
     if has_parts:
         _check_parts(wire, dialect)
     return wire, notes
-
-
-def _has_more(message: Any) -> bool:
-    return message.tool_calls or message.invalid_tool_calls or message.additional_kwargs  # type: ignore[no-any-return]
 
 
 def has_media(messages: Iterable[BaseMessage]) -> bool:
