@@ -32,12 +32,7 @@ def wire_messages(
 
     Content that is not text stays in user messages only: what a tool returned as an image follows
     the tool results in a user message, since no open engine reads parts in a tool message.
-
-    Args:
-        messages: The conversation, oldest first.
-        dialect: The engine's deviations.
-        replay_reasoning: Send the assistant's earlier reasoning back, as `reasoning_content` and
-            `reasoning`: engines know the one or the other.
+    `replay_reasoning` sends the assistant's earlier reasoning back, by both names that engines have for it.
 
     Raises:
         ConfigurationError: A message or content block cannot be sent to this engine.
