@@ -58,6 +58,8 @@ class AnswerReader:
         """Another request may follow on this connection, once this answer is done."""
         self.has_begun = False
         """Anything has come."""
+        self.failure: BadHTTPError | None = None
+        """What is wrong with a body whose head came in the same piece; the head is good."""
         self._held = b""
         self._is_chunked = False
         self._left: int | None = None
@@ -72,10 +74,18 @@ class AnswerReader:
             BadHTTPError: This is no answer in HTTP/1.1.
         """
         self.has_begun = True
+        if self.status_code:
+            return self._body(data)
+        data = self._head(data)
         if not self.status_code:
-            data = self._head(data)
-            if not self.status_code:
-                return b""
+            return b""
+        try:
+            return self._body(data)
+        except BadHTTPError as error:
+            self.failure = error
+            return b""
+
+    def _body(self, data: bytes) -> bytes:
         if self.is_done:
             self.can_go_on = self.can_go_on and not data
             return b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from typing import cast
 
 import httpx
@@ -40,22 +40,24 @@ async def awhole_body(response: httpx.Response) -> bytes:
 
 
 def start_of(response: httpx.Response) -> bytes:
-    """Give as much of a body as an error may have."""
+    """Give as much of a body as an error may have; where it breaks off its status is still the news."""
     content = b""
-    with closing(byte_chunks(response)) as chunks:
-        for chunk in chunks:
-            content += chunk
-            if len(content) > MAX_BODY_BYTES:
-                break
+    with suppress(httpx.HTTPError):
+        with closing(byte_chunks(response)) as chunks:
+            for chunk in chunks:
+                content += chunk
+                if len(content) > MAX_BODY_BYTES:
+                    break
     return content[:MAX_BODY_BYTES]
 
 
 async def astart_of(response: httpx.Response) -> bytes:
     """Like `start_of`."""
     content = b""
-    async with aclosing(abyte_chunks(response)) as chunks:
-        async for chunk in chunks:
-            content += chunk
-            if len(content) > MAX_BODY_BYTES:
-                break
+    with suppress(httpx.HTTPError):
+        async with aclosing(abyte_chunks(response)) as chunks:
+            async for chunk in chunks:
+                content += chunk
+                if len(content) > MAX_BODY_BYTES:
+                    break
     return content[:MAX_BODY_BYTES]

@@ -207,11 +207,18 @@ async def _aasked(sock: AsyncioSocket, reader: AnswerReader, head: bytes, conten
 
 
 def _read(sock: BlockingSocket, reader: AnswerReader, timeouts: _Timeouts) -> bytes:
+    _check(reader)
     return _fed(reader, sock.read(timeouts.get("read")))
 
 
 async def _aread(sock: AsyncioSocket, reader: AnswerReader, timeouts: _Timeouts) -> bytes:
+    _check(reader)
     return _fed(reader, await sock.read(timeouts.get("read")))
+
+
+def _check(reader: AnswerReader) -> None:
+    if reader.failure is not None:
+        raise httpx.RemoteProtocolError(str(reader.failure)) from reader.failure
 
 
 def _fed(reader: AnswerReader, data: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import httpx
 
@@ -12,12 +13,12 @@ from langchain_hf_inference._protocol.routing import shown_url
 
 
 @contextmanager
-def mapped_errors(url: str, *, begun: bool = False) -> Iterator[None]:
+def mapped_errors(url: str, *, begun: Literal["", "answer", "stream"] = "") -> Iterator[None]:
     """Turn httpx's exceptions into ours.
 
     Args:
         url: What was asked, to be named.
-        begun: The answer has begun: what breaks now is a broken stream.
+        begun: What has begun and may break now: it may have been paid for, so that it is not asked for again.
     """
     try:
         yield
@@ -29,7 +30,8 @@ def mapped_errors(url: str, *, begun: bool = False) -> Iterator[None]:
             httpx.WriteTimeout: "{} took the request too slowly; raise timeout",
         }.get(type(error), "no answer from {} in time; raise timeout, or stream the answer")
         if begun:
-            what = "the stream from {} stalled; raise stream_chunk_timeout if this server is so slow"
+            setting = "stream_chunk_timeout" if begun == "stream" else "timeout"
+            what = f"the {begun} from {{}} stalled; raise {setting} if this server is so slow"
         raise errors.APITimeoutError(what.format(shown_url(url)), sent=sent) from _scrubbed(error)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
         raise errors.ConfigurationError(f"{shown_url(url)} cannot be asked: {error}") from _scrubbed(error)
@@ -40,7 +42,7 @@ def mapped_errors(url: str, *, begun: bool = False) -> Iterator[None]:
     except httpx.TransportError as error:
         reason = str(error) or type(error).__name__
         if begun:
-            raise errors.StreamError(f"the stream from {shown_url(url)} broke off: {reason}") from _scrubbed(error)
+            raise errors.StreamError(f"the {begun} from {shown_url(url)} broke off: {reason}") from _scrubbed(error)
         raise errors.APIConnectionError(f"cannot reach {shown_url(url)}: {reason}") from _scrubbed(error)
 
 

@@ -172,20 +172,28 @@ class HTTPTransport:
             with mapped_errors(request.url):
                 built = self._built(client, request, credentials)
                 response = client.send(built, stream=True, follow_redirects=False)
-                try:
-                    return self._whole(request, response, whole_body(response))
-                finally:
-                    response.close()
+            try:
+                if not response.is_success:
+                    raise self._failure(request, response, start_of(response))
+                with mapped_errors(request.url, begun="answer"):
+                    content = whole_body(response)
+            finally:
+                response.close()
+        return WireResponse(response.status_code, dict(response.headers), content)
 
     async def _aexchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
         async with self._aclient(request.url) as client:
             with mapped_errors(request.url):
                 built = self._built(client, request, credentials)
                 response = await client.send(built, stream=True, follow_redirects=False)
-                try:
-                    return self._whole(request, response, await awhole_body(response))
-                finally:
-                    await response.aclose()
+            try:
+                if not response.is_success:
+                    raise self._failure(request, response, await astart_of(response))
+                with mapped_errors(request.url, begun="answer"):
+                    content = await awhole_body(response)
+            finally:
+                await response.aclose()
+        return WireResponse(response.status_code, dict(response.headers), content)
 
     def _open(self, request: WireRequest, *, credentials: Credentials, stack: ExitStack) -> EventStream:
         with ExitStack() as attempt:

@@ -129,7 +129,7 @@ class EventStream(_StreamState):
 
     def _decoded_events(self) -> Generator[ServerSentEvent]:
         with closing(byte_chunks(self._response)) as chunks:
-            with mapped_errors(self.request.url, begun=True):
+            with mapped_errors(self.request.url, begun="stream"):
                 for chunk in chunks:
                     for event in self._decoded(chunk):
                         yield event
@@ -175,7 +175,7 @@ class AsyncEventStream(_StreamState):
 
     async def _decoded_events(self) -> AsyncGenerator[ServerSentEvent]:
         async with aclosing(abyte_chunks(self._response)) as chunks:
-            with mapped_errors(self.request.url, begun=True):
+            with mapped_errors(self.request.url, begun="stream"):
                 async for chunk in chunks:
                     for event in self._decoded(chunk):
                         yield event

@@ -17,6 +17,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
 def read(*pieces: bytes, ended: bool = False) -> tuple[AnswerReader, bytes]:
     reader = AnswerReader()
     body = [reader.feed(piece) for piece in pieces]
+    if reader.failure:
+        raise reader.failure
     if ended:
         reader.close()
     return reader, b"".join(body)
