@@ -31,13 +31,44 @@ _DURATION = r"([0-9.]+)(ms|h|m|s)"
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+SPREAD = 0.1
+"""By how much of itself a wait that the server asked for may be longer."""
+
+
+@dataclass(slots=True)
+class RetryBudget:
+    """The retries that all calls of a model have in common, so that a server in trouble is not asked thrice as much.
+
+    A retry takes one; each second gives one back, and each good answer a fifth of one, up to `most`.
+    """
+
+    most: float = 100.0
+    each_second: float = 1.0
+    each_answer: float = 0.2
+    left: float = 100.0
+    _since: float = 0.0
+
+    def earn(self) -> None:
+        """Note a good answer."""
+        self.left = min(self.most, self.left + self.each_answer)
+
+    def spend(self, now_s: float) -> bool:
+        """Take one retry, at `now_s` by any clock that goes on; tell whether there was one."""
+        self.left = min(self.most, self.left + (now_s - self._since) * self.each_second)
+        self._since = now_s
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often to try again, and how long to wait between.
 
-    Waits follow the server's word where it gives one, else grow from `first_s` by doubling, with
-    full jitter. A wait asked for beyond `longest_s` is not slept: the error goes to the caller,
-    with `retry_after`.
+    Waits follow the server's word where it gives one, and a tenth more by chance, so that those who were
+    sent away together do not come back together; else they grow from `first_s` by doubling, with full jitter.
+    A wait asked for beyond `longest_s` is not slept: the error goes to the caller, with `retry_after`.
     """
 
     max_retries: int = 2
@@ -55,7 +86,8 @@ class RetryPolicy:
         if not isinstance(error, HFInferenceError) or attempt > self.max_retries or not may_retry(error, attempt):
             return None
         if isinstance(error, APIStatusError) and error.retry_after is not None:
-            return error.retry_after if error.retry_after <= self.longest_s else None
+            wait = error.retry_after
+            return wait * (1 + SPREAD * chance) if wait <= self.longest_s else None
         return chance * min(self.growth_s, self.first_s * float(2**attempt))
 
 

@@ -23,7 +23,7 @@ import httpx
 
 from langchain_hf_inference import errors
 from langchain_hf_inference._protocol.error_response import MAX_BODY_BYTES, error_for_response
-from langchain_hf_inference._protocol.retry import RetryPolicy, may_fail_over
+from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy, may_fail_over
 from langchain_hf_inference._protocol.routing import origin_of
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
 from langchain_hf_inference._transport.bodies import astart_of, awhole_body, start_of, whole_body
@@ -54,6 +54,7 @@ class HTTPTransport:
     async_client: httpx.AsyncClient | None = None
     sleep: Callable[[float], None] = time.sleep
     asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    budget: RetryBudget = field(default_factory=RetryBudget)
     _refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What a URL has refused: not sent to it again."""
 
@@ -117,22 +118,26 @@ class HTTPTransport:
     def _tried(self, act: Callable[[WireRequest], T], requests: Sequence[WireRequest], on_retry: OnRetry | None) -> T:
         for request in requests[:-1]:
             try:
-                return persisted(partial(self._reduced, act, request), self.policy, self.sleep, on_retry)
+                return persisted(partial(self._reduced, act, request), self.policy, self.budget, self.sleep, on_retry)
             except errors.HFInferenceError as error:
                 if not may_fail_over(error):
                     raise
-        return persisted(partial(self._reduced, act, requests[-1]), self.policy, self.sleep, on_retry)
+        return persisted(partial(self._reduced, act, requests[-1]), self.policy, self.budget, self.sleep, on_retry)
 
     async def _atried(
         self, act: Callable[[WireRequest], Awaitable[T]], requests: Sequence[WireRequest], on_retry: OnRetry | None
     ) -> T:
         for request in requests[:-1]:
             try:
-                return await apersisted(partial(self._areduced, act, request), self.policy, self.asleep, on_retry)
+                return await apersisted(
+                    partial(self._areduced, act, request), self.policy, self.budget, self.asleep, on_retry
+                )
             except errors.HFInferenceError as error:
                 if not may_fail_over(error):
                     raise
-        return await apersisted(partial(self._areduced, act, requests[-1]), self.policy, self.asleep, on_retry)
+        return await apersisted(
+            partial(self._areduced, act, requests[-1]), self.policy, self.budget, self.asleep, on_retry
+        )
 
     def _reduced(self, act: Callable[[WireRequest], T], request: WireRequest) -> T:
         """Act; where the server refuses a droppable key, act again without it."""

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from langchain_hf_inference import errors
-from langchain_hf_inference._protocol.retry import RetryPolicy
+from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy
 
 OnRetry = Callable[[RetryCallState], Awaitable[Any] | None]
 """LangChain's `run_manager.on_retry`."""
 T = TypeVar("T")
 
 
-def persisted(act: Callable[[], T], policy: RetryPolicy, sleep: Callable[[float], None], on_retry: OnRetry | None) -> T:
+def persisted(
+    act: Callable[[], T],
+    policy: RetryPolicy,
+    budget: RetryBudget,
+    sleep: Callable[[float], None],
+    on_retry: OnRetry | None,
+) -> T:
     """Act, and again as the policy wants it. Tenacity, a tenth of a call's cost, is asked once something has failed."""
     try:
-        return act()
+        answer = act()
+        budget.earn()
+        return answer
     except errors.HFInferenceError as error:
         failed = [error]
 
@@ -28,19 +37,22 @@ def persisted(act: Callable[[], T], policy: RetryPolicy, sleep: Callable[[float]
             raise failed.pop()
         return act()
 
-    result: T = Retrying(sleep=sleep, **_options(policy, on_retry))(again)
+    result: T = Retrying(sleep=sleep, **_options(policy, budget, on_retry))(again)
     return result
 
 
 async def apersisted(
     act: Callable[[], Awaitable[T]],
     policy: RetryPolicy,
+    budget: RetryBudget,
     sleep: Callable[[float], Awaitable[None]],
     on_retry: OnRetry | None,
 ) -> T:
     """Like `persisted`."""
     try:
-        return await act()
+        answer = await act()
+        budget.earn()
+        return answer
     except errors.HFInferenceError as error:
         failed = [error]
 
@@ -49,12 +61,12 @@ async def apersisted(
             raise failed.pop()
         return await act()
 
-    result: T = await AsyncRetrying(sleep=sleep, **_options(policy, on_retry))(again)
+    result: T = await AsyncRetrying(sleep=sleep, **_options(policy, budget, on_retry))(again)
     return result
 
 
-def _options(policy: RetryPolicy, on_retry: OnRetry | None) -> dict[str, Any]:
-    judge = _Judge(policy)
+def _options(policy: RetryPolicy, budget: RetryBudget, on_retry: OnRetry | None) -> dict[str, Any]:
+    judge = _Judge(policy, budget)
     options: dict[str, Any] = {"retry": judge.again, "wait": judge.delay_s, "reraise": True}
     return {**options, "before_sleep": on_retry} if on_retry else options
 
@@ -62,8 +74,8 @@ def _options(policy: RetryPolicy, on_retry: OnRetry | None) -> dict[str, Any]:
 class _Judge:
     """Tells tenacity what the policy decides, once per failed attempt."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
+    def __init__(self, policy: RetryPolicy, budget: RetryBudget) -> None:
+        self._policy, self._budget = policy, budget
         self._delay_s = 0.0
 
     def again(self, state: RetryCallState) -> bool:
@@ -74,7 +86,12 @@ class _Judge:
             error.attempts = state.attempt_number
         delay_s = self._policy.delay_s(error, state.attempt_number, chance=random.random())  # noqa: S311 - no secret
         self._delay_s = delay_s or 0.0
-        return delay_s is not None
+        if delay_s is None:
+            return False
+        if self._budget.spend(time.monotonic()):
+            return True
+        error.add_note("not tried again: too many calls of this model had to be tried again of late")
+        return False
 
     def delay_s(self, state: RetryCallState) -> float:  # noqa: ARG002 - tenacity's signature
         return self._delay_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_hf_inference import errors
-from langchain_hf_inference._protocol.retry import RetryPolicy, may_fail_over, retry_after_s
+from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy, may_fail_over, retry_after_s
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
@@ -85,7 +87,8 @@ def test_the_server_decides() -> None:
     """The wait that a server names is kept to, up to a limit beyond which the error comes at once."""
     policy = RetryPolicy(longest_s=60)
 
-    assert policy.delay_s(status_error(429, retry_after=59.0), 1, chance=0.1) == 59
+    assert policy.delay_s(status_error(429, retry_after=59.0), 1, chance=0.0) == 59
+    assert policy.delay_s(status_error(429, retry_after=50.0), 1, chance=0.5) == pytest.approx(52.5)
     assert policy.delay_s(status_error(429, retry_after=61.0), 1, chance=0.1) is None
 
 
@@ -117,3 +120,46 @@ def test_any_headers(headers: dict[str, str], body: str) -> None:
     seconds = retry_after_s(headers, body, now=NOW)
 
     assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize("retry_after", [None, 5.0])
+@pytest.mark.parametrize("attempt", [1, 2, 4])
+def test_waits_spread(attempt: int, retry_after: float | None) -> None:
+    """Of a thousand that fail together no more than a twelfth come back in the same twentieth of the time."""
+    policy, lots = RetryPolicy(max_retries=9), random.Random(7)
+    error = status_error(503, retry_after=retry_after)
+    waits = [policy.delay_s(error, attempt, chance=lots.random()) or 0.0 for _ in range(1000)]
+
+    first, last = min(waits), max(waits)
+    crowd = Counter(int((wait - first) / (last - first) * 20) for wait in waits)
+    assert max(crowd.values()) < 1000 / 12
+    assert first >= (retry_after or 0)
+    assert last <= (retry_after * 1.1 if retry_after else 8.0)
+
+
+def test_budget() -> None:
+    """Retries are limited in number; time and good answers give them back, up to as many as there were."""
+    budget = RetryBudget(most=3.0, left=3.0)
+    assert [budget.spend(100.0) for _ in range(4)] == [True, True, True, False]
+    assert [budget.spend(102.0) for _ in range(3)] == [True, True, False]
+    for _ in range(5):
+        budget.earn()
+    assert [budget.spend(102.0) for _ in range(2)] == [True, False]
+    for _ in range(100):
+        budget.earn()
+    assert sum(budget.spend(9999.0) for _ in range(10)) == 3
+
+
+@given(st.lists(st.tuples(st.sampled_from(["good", "retry"]), st.floats(0, 5)), max_size=300))
+def test_budget_holds(happenings: list[tuple[str, float]]) -> None:
+    """Whatever happens: no more retries than at the start, plus one a second, plus a fifth of one a good answer."""
+    budget, now, answers, retries = RetryBudget(), 50.0, 0, 0
+    begun = now
+    for kind, pause in happenings:
+        now += pause
+        if kind == "good":
+            budget.earn()
+            answers += 1
+        else:
+            retries += budget.spend(now)
+    assert retries <= 100 + (now - begun) + answers / 5 + 1e-6
