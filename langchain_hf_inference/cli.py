@@ -14,6 +14,7 @@ except ImportError:  # pragma: no cover - the extra is there wherever this is te
 
 from pydantic import ValidationError
 
+from langchain_hf_inference._protocol.wire import loads
 from langchain_hf_inference._version import __version__
 from langchain_hf_inference.batch import BatchJob
 from langchain_hf_inference.batch.lines import ACTIONS
@@ -123,7 +124,7 @@ def _object(text: str, name: str) -> dict[str, Any]:
     if text.startswith("@"):
         text = Path(text[1:]).read_text()
     try:
-        found = json.loads(text)
+        found = loads(text)
     except ValueError as error:
         raise click.UsageError(f"{name} is not JSON: {error}") from None
     if not isinstance(found, dict):

@@ -23,7 +23,7 @@ from langchain_core.messages.tool import (
     tool_call_chunk,
 )
 
-from langchain_hf_inference._protocol.wire import JSON, as_list, as_object
+from langchain_hf_inference._protocol.wire import JSON, as_list, as_object, loads
 
 _MEANINGLESS_IDS = ("", "0", "None")
 """TGI numbers every call "0", so that ids would repeat between the turns of a conversation."""
@@ -54,7 +54,7 @@ def cleaned_arguments(text: str) -> str:
     """
     cut = text[: text.rfind("}") + 1]
     try:
-        value = json.loads(cut)
+        value = loads(cut)
     except ValueError:
         return text
     function = value.get("function") if isinstance(value, dict) and len(value) == 1 else None
@@ -93,7 +93,7 @@ def _parsed(text: str) -> tuple[JSON | None, str | None]:
     value: Any = None
     for candidate in (text, cleaned_arguments(text)):
         try:
-            value = json.loads(candidate, strict=False)  # models write raw line breaks into strings
+            value = loads(candidate, strict=False)  # models write raw line breaks into strings
         except ValueError as error:
             problem = f"arguments are not JSON: {error}"
             continue

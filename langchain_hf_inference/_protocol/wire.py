@@ -6,6 +6,7 @@ Answers are typed loosely on purpose: every field may be absent, null or of an o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -111,6 +112,18 @@ def decoded(content: bytes) -> Any:
     except ValueError as error:
         text = content[:MAX_QUOTED_CHARS].decode("utf-8", "replace")
         raise ResponseFormatError(f"the server's answer is not JSON: {text[:200]!r}", body=text) from error
+
+
+def loads(text: str | bytes, *, strict: bool = True) -> Any:
+    """Decode JSON with Python's own decoder, which can be told to take raw line breaks within strings (`strict=False`).
+
+    Raises:
+        ValueError: It is not JSON, or nested deeper than can be read.
+    """
+    try:
+        return json.loads(text, strict=strict)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def as_object(value: Any) -> JSON:

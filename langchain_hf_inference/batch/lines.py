@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_hf_inference._protocol.wire import JSON
+from langchain_hf_inference._protocol.wire import JSON, loads
 from langchain_hf_inference.errors import ConfigurationError, HFInferenceError
 from langchain_hf_inference.nodes.action import Action, error_envelope
 from langchain_hf_inference.nodes.actions import (
@@ -64,7 +64,7 @@ def read_line(raw: bytes | str, number: int, *, action: str | None, defaults: Ma
         LineError: It cannot be read; it knows the line's custom_id where that could be.
     """
     try:
-        row = json.loads(raw)
+        row = loads(raw)
     except ValueError as error:
         raise LineError(f"the line is not JSON: {error}", None) from None
     if not isinstance(row, dict):

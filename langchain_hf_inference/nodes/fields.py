@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-_REFERENCE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+from langchain_hf_inference._protocol.wire import loads
+
 _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -63,7 +64,7 @@ def texts(value: Any) -> Any:
             return None
         if value.lstrip().startswith("["):
             try:
-                listed = json.loads(value)
+                listed = loads(value)
             except ValueError:
                 return [value]
             return listed if isinstance(listed, list) else [value]
@@ -80,7 +81,7 @@ def data(value: Any) -> Any:
     if not value.lstrip().startswith("{"):
         return value
     try:
-        return json.loads(value)
+        return loads(value)
     except ValueError as error:
         raise ValueError(f"this is no JSON: {error}") from None
 
@@ -105,11 +106,19 @@ def resolved(value: Any, context: Mapping[str, Any] | None) -> Any:
         return [resolved(item, context) for item in value]
     if not isinstance(value, str):
         return value
-    if whole_reference := _REFERENCE.fullmatch(value.strip()):
-        inner = whole_reference.group(1)
-        if "{{" not in inner:
-            return _found(inner, context)
-    return _REFERENCE.sub(lambda match: _written(_found(match.group(1), context)), value)
+    alone = value.strip()
+    if alone.startswith("{{") and alone.endswith("}}") and "{{" not in (inner := alone[2:-2]):
+        return _found(inner, context)
+    return "".join(_resolved_pieces(value, context))
+
+
+def _resolved_pieces(value: str, context: Mapping[str, Any] | None) -> Iterator[str]:
+    at = 0
+    while (begin := value.find("{{", at)) >= 0 and (end := value.find("}}", begin + 2)) >= 0:
+        yield value[at:begin]
+        yield _written(_found(value[begin + 2 : end], context))
+        at = end + 2
+    yield value[at:]
 
 
 def _written(value: Any) -> str:

@@ -11,13 +11,13 @@ An expression in a sub-node sees the first item alone, as in n8n. `={{ $json.a.b
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from langchain_hf_inference._protocol.routing import is_url
+from langchain_hf_inference._protocol.wire import loads
 from langchain_hf_inference.chat_models import ChatHFInference
 from langchain_hf_inference.embeddings import HFInferenceEmbeddings
 from langchain_hf_inference.errors import ConfigurationError
@@ -87,7 +87,7 @@ def from_n8n(
     """
     if isinstance(workflow, str | bytes):
         try:
-            workflow = json.loads(workflow)
+            workflow = loads(workflow)
         except ValueError as error:
             raise ConfigurationError(f"this is no workflow: not JSON ({error})") from error
     found: list[SubNode] = []
