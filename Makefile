@@ -10,6 +10,9 @@
 # make test-ray    a batch on a local Ray cluster, one worker killed
 # make test-recipes  the recipes of docs/nodes.md for Haystack and Prefect
 # make soak-batch  100,000 lines under faults, killed twice; and what it does to memory
+# make soak         100,000 calls of all kinds, abandoned and cancelled ones among them: memory, sockets, threads, tasks
+# make fuzz         all that strangers can send, by coverage (FUZZ="60 sse" for one target, a minute); needs atheris, Linux
+# make audit        known vulnerabilities of what we depend on, where the index can be asked
 # make bench       ours beside raw httpx, the LangChain floor and the peers: CPU per call and per chunk, as ratios (15 minutes)
 # make bench-check  bytecodes per call and per chunk beside those committed: fails where anything is 15 % dearer (3 seconds)
 # make bench-plots  the pictures of docs/performance.md, from the last `make bench`
@@ -22,7 +25,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes soak-batch bench bench-check bench-plots test-lanes lint format types model clean
+.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -72,6 +75,15 @@ test-recipes: .venv-recipes/ready
 soak-batch: $(VENV)/test
 	$(BIN)/python tests/integration/soak_batch.py
 
+soak: $(VENV)/test
+	$(BIN)/python tests/integration/soak_calls.py
+
+fuzz: .venv-fuzz/ready
+	.venv-fuzz/bin/python tests/integration/fuzz.py $(FUZZ)
+
+audit: .venv-audit/ready
+	.venv-audit/bin/python tests/integration/audit.py
+
 bench: .venv-bench/ready .venv-bench-litellm/ready
 	.venv-bench/bin/python benchmarks/run.py --json benchmarks/result.json $(BENCH)
 
@@ -100,7 +112,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .venv-bench-litellm .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .venv-bench-litellm .venv-fuzz .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }
