@@ -14,8 +14,20 @@ from langchain_hf_inference._transport.sockets import AsyncioSocket, BlockingSoc
 
 IDLE_S = 30.0
 """How long a connection is kept for the next request."""
-MAX_IN_USE = 1000
-"""Requests at a time; further ones wait their turn. Most systems let a process have 1,024 files open."""
+
+
+def _most_in_use() -> int:
+    """Give how many connections there may be: half of the files that the process may have open, often 1,024 or 256."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return 256
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1000 if files == resource.RLIM_INFINITY else max(10, min(1000, files // 2))
+
+
+MAX_IN_USE = _most_in_use()
+"""Requests at a time; further ones wait their turn."""
 Place = tuple[str, str, int]
 """Scheme, host and port."""
 SocketT = TypeVar("SocketT", BlockingSocket, AsyncioSocket)

@@ -95,6 +95,24 @@ def test_one_door() -> None:
     assert users["huggingface_hub"] == {"_transport/hub.py"}
 
 
+DANGEROUS = {"eval", "exec", "compile", "__import__", "pickle.load", "pickle.loads", "marshal.loads", "yaml.load", "os.system",
+             "subprocess.run", "subprocess.Popen"}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=shown)
+def test_nothing_dangerous(path: Path) -> None:
+    """Nothing is evaluated, unpickled or started, and TLS is verified everywhere."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in DANGEROUS
+            for keyword in node.keywords:
+                assert (keyword.arg, ast.unparse(keyword.value)) not in {
+                    ("verify", "False"),
+                    ("check_hostname", "False"),
+                }
+        assert "CERT_NONE" not in ast.unparse(node) if isinstance(node, ast.Attribute) else True
+
+
 UNEQUAL = {
     "acredentials": "functions given as api_key are called on a thread, so that they cannot block the loop",
     "aprovider_models": "importing huggingface_hub takes its time and goes to a thread",

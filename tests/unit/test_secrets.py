@@ -7,8 +7,10 @@ import copy
 import json
 import logging
 import pickle
+import re
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,9 +21,10 @@ from langchain_core.load import dumps, load
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tracers.base import BaseTracer
 
-from conftest import FarEnd
+from conftest import COMPLETION, FarEnd
 from langchain_hf_inference import (
     ChatHFInference,
+    ConfigurationError,
     HFInferenceEmbeddings,
     HFInferenceLLM,
     HFReranker,
@@ -204,3 +207,34 @@ def test_versions_are_traced(kind: Any) -> None:
     versions = kind(model="org/name").metadata["lc_versions"]
 
     assert versions.keys() >= {"langchain-core", "langchain-hf-inference"}
+
+
+LOOK_ALIKES = [
+    "http://router.huggingface.co/v1", "https://huggingface.co.evil.example", "https://evilhuggingface.co/v1",
+    "https://x.endpoints.huggingface.cloud.evil.example", "https://huggingface.co%2eevil.example", "https://huggingf\u0430ce.co",
+    "https://evil.example/huggingface.co", "https://author-demo.hf.space", "http://127.0.0.1:9", "https://huggingface.co@evil.example",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", LOOK_ALIKES)
+def test_ambient_token_stays_at_home(url: str, far_end: FarEndMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token of the environment goes to no host that only looks like Hugging Face's; one that is given goes along."""
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    for given in ({"api_key": None}, {"api_key": "hf_given"}):
+        far = far_end(COMPLETION)
+        try:
+            far.model(endpoint_url=url, model="m", **given).invoke("Hello")
+        except ConfigurationError:  # no address at all
+            continue
+        headers = str(far.requests[0].headers.raw)
+        assert SECRET not in headers
+        assert ("hf_given" in headers) == (given["api_key"] is not None and "@" not in url)
+
+
+def test_recordings_hold_no_secret() -> None:
+    """What we recorded holds no token."""
+    token = re.compile(rb"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9]{20,}|Bearer [A-Za-z0-9._-]{20,}")
+    folder = Path(__file__).parents[1]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".bin", ".yaml", ".txt")]
+    assert files
+    assert [path for path in files if token.search(path.read_bytes())] == []
