@@ -39,7 +39,7 @@ class Worker:
         gc.collect()
         opened = self._opened()
         row = getattr(self, act)(n, **given)
-        return {**row, "rss_mb": rss(), "connections": self._opened() - opened}
+        return {**row, "rss_mb": rss(), "connections": self._opened() - opened - 1}  # one to ask
 
     def _opened(self) -> int:
         with urllib.request.urlopen(f"{self._base}/connections") as answer:
