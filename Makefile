@@ -15,7 +15,7 @@
 # make audit        known vulnerabilities of what we depend on, where the index can be asked
 # make bench       ours beside raw httpx, the LangChain floor and the peers: CPU per call and per chunk, as ratios (15 minutes)
 # make bench-check  bytecodes per call and per chunk beside those committed: fails where anything is 15 % dearer (3 seconds)
-# make bench-plots  the pictures of docs/performance.md, from the last `make bench`
+# make bench-plots  the pictures and the table of docs/performance.md, from the last `make bench`
 # make test-lanes  floor, what resolves, newest, one after the other
 # All of them make what they need; nothing has to be installed by hand but Python 3.11 or newer.
 
@@ -92,6 +92,7 @@ bench-check: $(VENV)/test
 
 bench-plots: .venv-bench/ready
 	.venv-bench/bin/python benchmarks/plots.py benchmarks/result.json docs/images
+	.venv-bench/bin/python benchmarks/pages.py benchmarks/result.json docs/performance.md
 
 test-lanes: test-floor test-unit test-newest
 

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt  # noqa: E402 - after the choice above
 
 COLOURS = {"ours": "#d9480f", "floor": "#adb5bd", "httpx": "#868e96", "ChatHuggingFace": "#4263eb", "ChatOpenAI": "#2b8a3e",
            "ChatGroq": "#9c36b5", "huggingface_hub": "#74c0fc", "Haystack": "#f08c00", "LiteLLM": "#495057"}  # fmt: skip
-NAMES = {"floor": "LangChain alone, no I/O", "ours": "ChatHFInference", "httpx": "httpx + orjson, no LangChain"}
+NAMES = {"floor": "LangChain alone, no I/O", "ours": "ChatHFInference (ours)", "httpx": "httpx + orjson, no LangChain"}
 BARS = ("invoke", "ainvoke", "stream", "astream", "stream_tools", "first")
 LONGEST = 2.2
 """Bars beyond so many times the dearest LangChain peer are cut, and say what they are."""
@@ -43,7 +43,7 @@ def bars(figures: dict[str, Any]) -> Any:
         panel.set_title(SUITES[suite].title + (" (µs)" if shows != "cpu_us" else " (CPU µs)"))
         panel.set_xticks([])
         panel.spines["bottom"].set_visible(False)
-        panel.margins(x=0.18)
+        panel.margins(x=0.35)
     return figure
 
 

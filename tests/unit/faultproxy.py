@@ -120,8 +120,8 @@ def _byte_by_byte(sock: socket.socket, answer: Answer) -> None:
 
 
 def _with_a_megabyte(answer: Answer) -> bytes:
-    filler = b": " + b"x" * (1 << 20) + b"\n\n" if answer.is_stream else b" " * (1 << 20)
-    return Answer(answer.status, answer.kind, filler + answer.body).whole()
+    """Make the answer, or the first event, a megabyte long, saying the same."""
+    return Answer(answer.status, answer.kind, answer.body.replace(b"{", b"{" + b" " * (1 << 20), 1)).whole()
 
 
 def _packed(answer: Answer, *, broken: bool = False) -> bytes:
@@ -157,7 +157,7 @@ FAULTS: dict[str, Act] = {
     "busy for a while": _send(lambda _: Answer(503, "application/json", b'{"error": "busy"}').sized()),
     "hung up between two requests": _hang_up(lambda _: b""),
     "byte by byte": _byte_by_byte,
-    "a megabyte of nothing before it": _send(_with_a_megabyte),
+    "an event of a megabyte": _send(_with_a_megabyte),
     "packed by gzip": _send(_packed),
     "another Content-Type": _send(lambda answer: answer.whole().replace(answer.kind.encode(), b"text/plain", 1)),
     "early hints before it": _send(lambda answer: b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + answer.whole()),
