@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt  # noqa: E402 - after the choice above
 
 COLOURS = {"ours": "#d9480f", "floor": "#adb5bd", "httpx": "#868e96", "ChatHuggingFace": "#4263eb", "ChatOpenAI": "#2b8a3e",
            "ChatGroq": "#9c36b5", "huggingface_hub": "#74c0fc", "Haystack": "#f08c00", "LiteLLM": "#495057"}  # fmt: skip
-NAMES = {"floor": "LangChain alone, no I/O", "ours": "ChatHFInference (ours)", "httpx": "httpx + orjson, no LangChain"}
+NAMES = {"floor": "LangChain, no I/O", "ours": "ChatHFInference (ours)", "httpx": "httpx + orjson"}
 BARS = ("invoke", "ainvoke", "stream", "astream", "stream_tools", "first")
 LONGEST = 2.2
 """Bars beyond so many times the dearest LangChain peer are cut, and say what they are."""
@@ -25,7 +25,7 @@ LONGEST = 2.2
 
 def bars(figures: dict[str, Any]) -> Any:
     """Draw what a call and a chunk cost each subject."""
-    figure, panels = plt.subplots(2, 3, figsize=(11, 5.6), layout="constrained")
+    figure, panels = plt.subplots(2, 3, figsize=(13, 5.8), layout="constrained")
     for panel, suite in zip(panels.flat, BARS, strict=True):
         shows = SUITES[suite].shows
         row = {name: one[shows] for name, one in figures[suite].items() if name in COLOURS and shows in one}
@@ -34,16 +34,13 @@ def bars(figures: dict[str, Any]) -> Any:
         panel.barh([NAMES.get(name, name) for name in names], [min(row[name], most) for name in names],
                    color=[COLOURS[name] for name in names])  # fmt: skip
         for place, name in enumerate(names):
-            panel.text(
-                min(row[name], most),
-                place,
-                f" {row[name]:,.0f}" if row[name] >= 20 else f" {row[name]:.1f}",
-                va="center",
-            )
-        panel.set_title(SUITES[suite].title + (" (µs)" if shows != "cpu_us" else " (CPU µs)"))
+            text = f" {row[name]:,.0f}" if row[name] >= 20 else f" {row[name]:.1f}"
+            panel.text(min(row[name], most), place, text + (" (cut)" if row[name] > most else ""), va="center")
+        panel.set_title(SUITES[suite].title.replace(", wall p50", "") + (" (µs)" if shows != "cpu_us" else " (CPU µs)"),
+                        loc="left", fontsize=10)  # fmt: skip
         panel.set_xticks([])
         panel.spines["bottom"].set_visible(False)
-        panel.margins(x=0.35)
+        panel.set_xlim(0, 1.6 * min(most, max(row.values())))
     return figure
 
 
