@@ -128,13 +128,20 @@ def _vector(item: Any) -> list[float]:
     if kinds == {float}:
         return item
     if kinds <= {float, int}:
-        return [float(x) for x in item]
+        return _floats(item)
     while len(item) == 1 and isinstance(item[0], list) and item[0] and isinstance(item[0][0], list):
         item = item[0]  # [1][tokens][dimensions]
-    rows = [row for row in item if isinstance(row, list) and row and set(map(type, row)) <= {float, int}]
+    rows = [_floats(row) for row in item if isinstance(row, list) and row and set(map(type, row)) <= {float, int}]
     if len(rows) != len(item) or len({len(row) for row in rows}) != 1:
         return []
     return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+
+
+def _floats(numbers: list[Any]) -> list[float]:
+    try:
+        return [float(number) for number in numbers]
+    except OverflowError as error:
+        raise ResponseFormatError("a vector holds a number beyond all floats") from error
 
 
 def _is_number(value: Any) -> bool:

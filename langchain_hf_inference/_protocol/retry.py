@@ -138,7 +138,7 @@ def retry_after_s(headers: Mapping[str, str], body: Any, *, now: datetime) -> fl
                 return wait
     estimated = as_object(body).get("estimated_time")
     if isinstance(estimated, int | float):
-        return max(0.0, float(estimated))
+        return _seconds(str(estimated))
     found = re.search(_TRY_AGAIN, str(body)[:5000])
     return _duration(found[1].rstrip(".")) if found else None
 

@@ -21,13 +21,13 @@ _FINISH_REASONS = {
 _STRONGER_THAN_CALLS = ("length", "content_filter", "error", "abort", "insufficient_system_resource")
 
 
-def finish_reason(raw: str | None, *, has_calls: bool) -> str | None:
+def finish_reason(raw: Any, *, has_calls: bool) -> str | None:
     """Give OpenAI's word for why an answer ended.
 
     An answer with tool calls ends in "tool_calls", whatever the engine says (TGI: "stop"; vLLM:
     "stop" for a named choice), unless it was cut or failed.
     """
-    reason = raw if raw is None else _FINISH_REASONS.get(raw, raw)
+    reason = None if raw is None else _FINISH_REASONS.get(str(raw), str(raw))
     if has_calls and reason not in _STRONGER_THAN_CALLS:
         return "tool_calls"
     return reason

@@ -109,16 +109,21 @@ def resolved(value: Any, context: Mapping[str, Any] | None) -> Any:
     alone = value.strip()
     if alone.startswith("{{") and alone.endswith("}}") and "{{" not in (inner := alone[2:-2]):
         return _found(inner, context)
-    return "".join(_resolved_pieces(value, context))
+    return "".join(
+        before + ("" if inner is None else _written(_found(inner, context))) for before, inner in references(value)
+    )
 
 
-def _resolved_pieces(value: str, context: Mapping[str, Any] | None) -> Iterator[str]:
+def references(text: str) -> Iterator[tuple[str, str | None]]:
+    """Cut a text at each `{{…}}`: what stands before it and what is in it; last what is left, and None.
+
+    No regular expression: they look for an end from each beginning, which takes a minute for a hundred kilobytes of braces.
+    """
     at = 0
-    while (begin := value.find("{{", at)) >= 0 and (end := value.find("}}", begin + 2)) >= 0:
-        yield value[at:begin]
-        yield _written(_found(value[begin + 2 : end], context))
+    while (begin := text.find("{{", at)) >= 0 and (end := text.find("}}", begin + 2)) >= 0:
+        yield text[at:begin], text[begin + 2 : end]
         at = end + 2
-    yield value[at:]
+    yield text[at:], None
 
 
 def _written(value: Any) -> str:

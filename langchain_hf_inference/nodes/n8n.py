@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from langchain_hf_inference._protocol.routing import is_url
-from langchain_hf_inference._protocol.wire import loads
+from langchain_hf_inference._protocol.wire import as_list, as_object, loads
 from langchain_hf_inference.chat_models import ChatHFInference
 from langchain_hf_inference.embeddings import HFInferenceEmbeddings
 from langchain_hf_inference.errors import ConfigurationError
 from langchain_hf_inference.llms import HFInferenceLLM
-from langchain_hf_inference.nodes.fields import number, whole
+from langchain_hf_inference.nodes.fields import number, references, whole
 
 PACKAGE = "@n8n/n8n-nodes-langchain."
 MODEL_TYPE = PACKAGE + "lmOpenHuggingFaceInference"
@@ -43,7 +43,6 @@ REPAIRS: Mapping[str, str] = {
 """Where our requests differ from n8n's, and why."""
 
 _OPTIONS = {"maxTokens": "max_tokens", "temperature": "temperature", "topK": "top_k", "topP": "top_p"}
-_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _JSON_PATH = re.compile(r"\$json((?:\.[A-Za-z_]\w*|\[\d+\]|\[\"[^\"]+\"\]|\['[^']+'\])+)")
 _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]|\[\"([^\"]+)\"\]|\['([^']+)'\]")
 
@@ -135,8 +134,8 @@ class _Reader:
         if kind not in (MODEL_TYPE, EMBEDDINGS_TYPE):
             self._check_type(kind)
             return []
-        parameters = self._node.get("parameters") or {}
-        values = {**(parameters.get("options") or {}), **{k: v for k, v in parameters.items() if k != "options"}}
+        parameters = as_object(self._node.get("parameters"))
+        values = {**as_object(parameters.get("options")), **{k: v for k, v in parameters.items() if k != "options"}}
         read = self._embeddings if kind == EMBEDDINGS_TYPE else self._chat if self._as_chat else self._text
         kind_read, model_class, arguments = read({key: self._value(key, value) for key, value in values.items()})
         if self._problems:
@@ -229,7 +228,7 @@ class _Reader:
 
     def _token(self) -> dict[str, str]:
         """Give the token of the node's credential, by its name or id."""
-        given = (self._node.get("credentials") or {}).get(CREDENTIAL) or {}
+        given = as_object(as_object(self._node.get("credentials")).get(CREDENTIAL))
         names = [str(given[key]) for key in ("name", "id") if given.get(key)]
         token = next((self._credentials[name] for name in (*names, CREDENTIAL) if name in self._credentials), None)
         if token is None and self._credentials:
@@ -244,23 +243,25 @@ class _Reader:
         """Resolve an expression; what is none stays."""
         if not isinstance(value, str) or not value.startswith("="):
             return value
-        text = value[1:]
-        found = _EXPRESSION.findall(text)
+        pieces = list(references(value[1:]))
+        found = [inner for _, inner in pieces if inner is not None]
         try:
-            if len(found) == 1 and _EXPRESSION.fullmatch(text.strip()):
+            if len(found) == 1 and not "".join(plain for plain, _ in pieces).strip():
                 return _of_json(found[0], self._item)
-            return _EXPRESSION.sub(lambda match: str(_of_json(match.group(1), self._item)), text)
+            return "".join(
+                plain + ("" if inner is None else str(_of_json(inner, self._item))) for plain, inner in pieces
+            )
         except ValueError as error:
             self._problems.append(f"{self._name}: {field}: {error}")
             return None
 
 
 def _connected(connections: Any, name: str) -> Iterator[str]:
-    outputs = connections.get(name) if isinstance(connections, Mapping) else None
-    for ends in (outputs or {}).values() if isinstance(outputs, Mapping) else ():
-        for end in (one for several in ends or () for one in several or ()):
-            if isinstance(end, Mapping) and end.get("node"):
-                yield str(end["node"])
+    for ends in as_object(as_object(connections).get(name)).values():
+        for several in as_list(ends):
+            for end in map(as_object, as_list(several)):
+                if end.get("node"):
+                    yield str(end["node"])
 
 
 def _of_json(expression: str, item: Any) -> Any:

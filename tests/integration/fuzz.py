@@ -2,8 +2,8 @@
 
     python tests/integration/fuzz.py [SECONDS] [TARGET …]
 
-Each target runs so long in a process of its own, from the corpus on. What opens new ways through the code is merged into
-tests/unit/corpus, smallest first, which the ordinary tests feed again; a finding stops its target and is kept there too.
+Each target runs so long in a process of its own, from the corpus on. What opens new ways through the code goes into
+tests/unit/corpus, forty small files a target, which the ordinary tests feed again; a finding stops its target and is kept there too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 UNIT = Path(__file__).parents[1] / "unit"
@@ -36,14 +37,12 @@ def fuzzed(name: str, seconds: int) -> tuple[str, bool]:
     home = CORPUS / name
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        grown, merged, crash = Path(folder, "grown"), Path(folder, "merged"), Path(folder, "found-")
+        grown, crash = Path(folder, "grown"), Path(folder, "found-")
         grown.mkdir()
-        merged.mkdir()
         common = [sys.executable, __file__, "--child", name]
         run = subprocess.run([*common, str(grown), str(home), f"-max_total_time={seconds}", "-max_len=2000", "-timeout=10",
                               "-print_final_stats=1", f"-artifact_prefix={crash}"], capture_output=True, text=True, check=False)  # fmt: skip
-        subprocess.run([*common, "-merge=1", str(merged), str(home), str(grown)], capture_output=True, check=False)
-        _keep(home, merged)
+        _keep(home, grown)
         findings = sorted(Path(folder).glob("found-*"))
         for place, one in enumerate(findings):
             (home / f"finding-{place}.bin").write_bytes(one.read_bytes())
@@ -58,16 +57,16 @@ def fuzzed(name: str, seconds: int) -> tuple[str, bool]:
     )
 
 
-def _keep(home: Path, merged: Path) -> None:
-    """Keep the smallest files that between them go every way."""
+def _keep(home: Path, grown: Path) -> None:
+    """Keep of what opened new ways the smallest files, as far as there is room beside the old ones."""
     files = sorted(
-        (path for path in merged.iterdir() if path.stat().st_size <= LONGEST), key=lambda path: path.stat().st_size
+        (path for path in grown.iterdir() if 0 < path.stat().st_size <= LONGEST), key=lambda path: path.stat().st_size
     )
-    for old in home.glob("way-*.bin"):
-        old.unlink()
-    step = max(1, len(files) // KEPT)
-    for place, path in enumerate(files[::step][:KEPT]):
-        (home / f"way-{place:02}.bin").write_bytes(path.read_bytes())
+    known = {path.read_bytes() for path in home.glob("way-*.bin")}
+    room = KEPT - len(known)
+    for path in files[:: max(1, len(files) // max(1, room))][: max(0, room)]:
+        if (content := path.read_bytes()) not in known:
+            (home / f"way-{sha256(content).hexdigest()[:12]}.bin").write_bytes(content)
 
 
 def main() -> int:

@@ -6,8 +6,10 @@ workflows in this file were written for it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -363,3 +365,13 @@ def test_tokens() -> None:
         assert one({}, credentials={key: "hf_x"}).model.api_key.get_secret_value() == "hf_x"
     assert one({}).model.api_key is None
     assert "hf_x" not in repr(one({}, credentials={"c1": "hf_x"}))
+
+
+def test_long_expressions_in_bounded_time() -> None:
+    """A hundred kilobytes of braces are read at once: an expression comes from a file that anybody may have made."""
+    for value in ("=" + "{{" * 60_000, "=}}" + "{{ $json.x " * 20_000, "={{" + " " * 100_000):
+        node = {"name": "HF", "type": MODEL_TYPE, "typeVersion": 1, "parameters": {"model": value}}
+        begun = time.process_time()
+        with contextlib.suppress(ConfigurationError):
+            from_n8n({"nodes": [node]}, [{"x": 1}])
+        assert time.process_time() - begun < 2
