@@ -5,19 +5,24 @@ from __future__ import annotations
 import subprocess
 import sys
 
-UNREACHABLE = ("ConnectionError", "Failed to resolve", "Max retries exceeded", "ServiceError", "Could not", "Temporary failure",
-               "ProxyError", "NewConnectionError", "404 Client Error", "403 Client Error")  # fmt: skip
+UNREACHABLE = ("ConnectionError", "Failed to resolve", "Max retries exceeded", "ServiceError", "Temporary failure", "ProxyError",
+               "NewConnectionError", "Client Error")  # fmt: skip
 
 
 def main() -> int:
-    names = ["httpx", "huggingface-hub", "langchain-core", "pydantic", "tenacity", "typing-extensions"]
-    asked = "".join(f"{name}\n" for name in names)
     done = subprocess.run([sys.executable, "-m", "pip_audit", "--progress-spinner", "off", "--skip-editable", "--local"],
-                          capture_output=True, text=True, check=False, input=asked, timeout=300)  # fmt: skip
-    print(done.stdout + done.stderr[-1500:])
+                          capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
+    lines = done.stdout.splitlines()
+    unknown = [line for line in lines if "could not be audited" in line]
+    installed = [line for line in lines if line and not line.startswith(("Name", "---"))]
+    print("\n".join(line for line in lines if line not in unknown), done.stderr[-1500:], sep="\n")
     if done.returncode and any(word in done.stderr for word in UNREACHABLE):
-        print("the vulnerability service cannot be reached from here: not audited")
+        print("NOT audited: the vulnerability service cannot be reached from here")
         return 0
+    if unknown:
+        print(
+            f"{len(unknown)} of {len(installed)} packages could NOT be audited: the service does not know them, or cannot be reached"
+        )
     return done.returncode
 
 
