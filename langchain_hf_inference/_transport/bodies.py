@@ -10,6 +10,9 @@ import httpx
 
 from langchain_hf_inference._protocol.error_response import MAX_BODY_BYTES
 
+MAX_ANSWER_BYTES = 1024 * 1024 * 1024
+"""A whole answer beyond this is a broken or hostile server: ten thousand vectors are below it, a bomb of gzip is not."""
+
 
 def byte_chunks(response: httpx.Response) -> Generator[bytes]:
     """Give the body as it comes, as a generator that can be closed.
@@ -30,13 +33,28 @@ def abyte_chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
 
 
 def whole_body(response: httpx.Response) -> bytes:
-    """Give all of a body."""
-    return b"".join(byte_chunks(response))
+    """Give all of a body. Raises httpx.DecodingError where it is larger than `MAX_ANSWER_BYTES`, unpacked."""
+    content, size = [], 0
+    for chunk in byte_chunks(response):
+        content.append(chunk)
+        size += len(chunk)
+        _check_size(size)
+    return b"".join(content)
 
 
 async def awhole_body(response: httpx.Response) -> bytes:
     """Like `whole_body`."""
-    return b"".join([chunk async for chunk in abyte_chunks(response)])
+    content, size = [], 0
+    async for chunk in abyte_chunks(response):
+        content.append(chunk)
+        size += len(chunk)
+        _check_size(size)
+    return b"".join(content)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_ANSWER_BYTES:
+        raise httpx.DecodingError(f"it is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
 
 
 def start_of(response: httpx.Response) -> bytes:

@@ -10,7 +10,8 @@ import pytest
 from rawserver import raw_server
 
 from conftest import COMPLETION
-from langchain_hf_inference import ChatHFInference
+from langchain_hf_inference import ChatHFInference, ResponseFormatError
+from langchain_hf_inference._transport import bodies
 from langchain_hf_inference.testing import InferenceServer
 
 
@@ -47,3 +48,19 @@ async def test_packed_answers() -> None:
         assert (await model.ainvoke("Hello")).text == "Hi"
         assert "".join([chunk.text async for chunk in model.astream("Hello")]) == "Hi"
     assert b"accept-encoding: gzip" in server.requests[0].lower()
+
+
+async def test_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that unpacks to more than anyone asked for is left before it is whole in memory."""
+    monkeypatch.setattr(bodies, "MAX_ANSWER_BYTES", 1 << 20)
+    bomb = gzip.compress(b" " * (64 << 20))
+    with raw_server() as server:
+        server.act = server.replying(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(bomb), bomb)
+        )
+        model = ChatHFInference(endpoint_url=server.url, model="m", engine="openai")
+        with pytest.raises(ResponseFormatError, match="larger than 1 MiB"):
+            model.invoke("Hello")
+        with pytest.raises(ResponseFormatError, match="larger than 1 MiB"):
+            await model.ainvoke("Hello")
+    assert server.connections == 2

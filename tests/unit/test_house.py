@@ -117,7 +117,6 @@ UNEQUAL = {
     "acredentials": "functions given as api_key are called on a thread, so that they cannot block the loop",
     "aprovider_models": "importing huggingface_hub takes its time and goes to a thread",
     "abyte_chunks": "the difference is the name of httpx's own twin",
-    "awhole_body": "join takes no async iterator",
     "afan_out": "threads on the one side, tasks on the other",
     "alock": "an asyncio lock belongs to its event loop",
     "adiscard": "its clients belong to the running loop",
