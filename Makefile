@@ -13,7 +13,7 @@
 # make soak         100,000 calls of all kinds, abandoned and cancelled ones among them: memory, sockets, threads, tasks
 # make fuzz         all that strangers can send, by coverage (FUZZ="60 sse" for one target, a minute); needs atheris, Linux
 # make audit        known vulnerabilities of what we depend on, where the index can be asked
-# make bench       ours beside raw httpx, the LangChain floor and the peers: CPU per call and per chunk, as ratios (15 minutes)
+# make bench       ours beside raw httpx, the LangChain floor and the peers: CPU per call and per chunk, as ratios (20 minutes; BENCH=--quick: 13)
 # make bench-check  bytecodes per call and per chunk beside those committed: fails where anything is 15 % dearer (3 seconds)
 # make bench-plots  the pictures and the table of docs/performance.md, from the last `make bench`
 # make test-lanes  floor, what resolves, newest, one after the other

@@ -7,22 +7,20 @@ import re
 import sys
 from pathlib import Path
 
-from run import _figure, targets_table
-from suites import SUITES
+from run import figure_text, targets_table
+from suites import SUBJECTS, SUITES
 
-SHOWN = ("floor", "ours", "ours, plain httpx", "ours, aiohttp", "ChatHuggingFace", "ChatOpenAI", "ChatGroq", "httpx",
-         "huggingface_hub", "Haystack", "LiteLLM")  # fmt: skip
 MARK = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def main() -> None:
     result = json.loads(Path(sys.argv[1]).read_text())
     figures, page = result["figures"], Path(sys.argv[2])
-    lines = ["| CPU µs, or as told | " + " | ".join(SHOWN) + " |", "|---" + "|---:" * len(SHOWN) + "|"]
+    lines = ["| CPU µs, or as told | " + " | ".join(SUBJECTS) + " |", "|---" + "|---:" * len(SUBJECTS) + "|"]
     titles = {"import": "import, and a model made", **{name: suite.title for name, suite in SUITES.items()}}
     for name, title in titles.items():
         row, shows = figures.get(name, {}), SUITES[name].shows if name in SUITES else "cpu_us"
-        cells = [_figure(row[one].get(shows)) if one in row else "–" for one in SHOWN]
+        cells = [figure_text(row[one].get(shows)) if one in row else "–" for one in SUBJECTS]
         lines.append(f"| {title} | " + " | ".join("–" if cell == "error" else cell for cell in cells) + " |")
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items() if number != "–")
     text = "\n".join(lines) + f"\n\nPython {result['python']}, {result['cpus']} cores; {versions}.\n\n"

@@ -110,11 +110,11 @@ def _median(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _row(title: str, shows: str, row: dict[str, Any], names: list[str]) -> str:
-    cells = ["–" if name not in row else _figure(row[name].get(shows)) for name in names]
+    cells = ["–" if name not in row else figure_text(row[name].get(shows)) for name in names]
     return f"| {title} | " + " | ".join(cells) + " |"
 
 
-def _figure(value: float | None) -> str:
+def figure_text(value: float | None) -> str:
     if value is None:
         return "error"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"

@@ -117,4 +117,4 @@ TARGETS = [
     Target("history_1000", "ChatHuggingFace", least=2.5), Target("history_1000", "ChatOpenAI", least=50.0),
     Target("tools_100", "ChatHuggingFace", least=2.5), Target("tools_100", "ChatOpenAI", least=8.0),
 ]  # fmt: skip
-"""The rest of what we want is no ratio of two subjects: see `run.other_targets`."""
+"""The rest of what we want is no ratio of two subjects: see `run.targets_table`."""

@@ -25,8 +25,28 @@ MAX_JOINED_BYTES = 64 * 1024
 _Timeouts = dict[str, float | None]
 
 
-class DirectTransport(httpx.BaseTransport):
+class _Connecting:
+    """What both transports do without waiting."""
+
+    _tls: Callable[[], ssl.SSLContext]
+    _room: ThreadRoom | TaskRoom
+    _idle: Any
+
+    def _context(self, place: Place) -> ssl.SSLContext | None:
+        return self._tls() if place[0] == "https" else None
+
+    def _end(self, place: Place, sock: BlockingSocket | AsyncioSocket | None, *, good: bool) -> None:
+        if sock is not None and good:
+            self._idle.give(place, sock)
+        elif sock is not None:
+            sock.close()
+        self._room.leave()
+
+
+class DirectTransport(_Connecting, httpx.BaseTransport):
     """Requests by HTTP/1.1, over connections that are used again."""
+
+    _room: ThreadRoom
 
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
@@ -54,19 +74,11 @@ class DirectTransport(httpx.BaseTransport):
         """Hang up the connections that are idle; the others go with their answers."""
         self._idle.close()
 
-    def _context(self, place: Place) -> ssl.SSLContext | None:
-        return self._tls() if place[0] == "https" else None
 
-    def _end(self, place: Place, sock: BlockingSocket | None, *, good: bool) -> None:
-        if sock is not None and good:
-            self._idle.give(place, sock)
-        elif sock is not None:
-            sock.close()
-        self._room.leave()
-
-
-class AsyncDirectTransport(httpx.AsyncBaseTransport):
+class AsyncDirectTransport(_Connecting, httpx.AsyncBaseTransport):
     """Like `DirectTransport`, for one event loop."""
+
+    _room: TaskRoom
 
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
@@ -94,16 +106,6 @@ class AsyncDirectTransport(httpx.AsyncBaseTransport):
         """Like `DirectTransport.close`."""
         self._idle.close()
         await asyncio.sleep(0)  # asyncio takes a turn of the loop to hang up
-
-    def _context(self, place: Place) -> ssl.SSLContext | None:
-        return self._tls() if place[0] == "https" else None
-
-    def _end(self, place: Place, sock: AsyncioSocket | None, *, good: bool) -> None:
-        if sock is not None and good:
-            self._idle.give(place, sock)
-        elif sock is not None:
-            sock.close()
-        self._room.leave()
 
 
 class _Ending:

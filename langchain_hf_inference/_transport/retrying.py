@@ -25,17 +25,21 @@ def persisted(
     on_retry: OnRetry | None,
 ) -> T:
     """Act, and again as the policy wants it. Tenacity, a tenth of a call's cost, is asked once something has failed."""
-    try:
+
+    def once() -> T:
         answer = act()
         budget.earn()
         return answer
+
+    try:
+        return once()
     except errors.HFInferenceError as error:
         failed = [error]
 
     def again() -> T:
         if failed:
             raise failed.pop()
-        return act()
+        return once()
 
     result: T = Retrying(sleep=sleep, **_options(policy, budget, on_retry))(again)
     return result
@@ -49,17 +53,21 @@ async def apersisted(
     on_retry: OnRetry | None,
 ) -> T:
     """Like `persisted`."""
-    try:
+
+    async def once() -> T:
         answer = await act()
         budget.earn()
         return answer
+
+    try:
+        return await once()
     except errors.HFInferenceError as error:
         failed = [error]
 
     async def again() -> T:
         if failed:
             raise failed.pop()
-        return await act()
+        return await once()
 
     result: T = await AsyncRetrying(sleep=sleep, **_options(policy, budget, on_retry))(again)
     return result

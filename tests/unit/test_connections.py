@@ -408,3 +408,13 @@ def test_cancelled(server: RawServer) -> None:
         asyncio.run(scenario())
         gc.collect()
     assert server.closed == server.connections
+
+
+@pytest.mark.parametrize(("files", "most"), [(256, 128), (1024, 512), (20_000, 1000), (8, 10)])
+def test_half_of_the_files(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections take half of the files that the process may open, a thousand at most."""
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert keeping._most_in_use() == most
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 0))
+    assert keeping._most_in_use() == 1000

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import copy
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -242,3 +244,26 @@ def test_rooms_are_small(path: Path) -> None:
     for name, function in functions(TREES[path]).items():
         lines = (function.end_lineno or 0) - function.lineno + 1
         assert lines <= MAX_FUNCTION_LINES, f"{name} has {lines} lines"
+
+
+def test_light_to_import() -> None:
+    """Importing the package and making models loads neither httpx nor huggingface_hub, nor makes a TLS context."""
+    code = """
+import sys
+from langchain_core.language_models import BaseChatModel, BaseLLM
+before = set(sys.modules)
+from langchain_hf_inference import ChatHFInference, HFInferenceEmbeddings, HFInferenceLLM
+for kind in (ChatHFInference, HFInferenceLLM, HFInferenceEmbeddings):
+    kind(model="org/name")
+print(*(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {
+        "httpx",
+        "httpcore",
+        "huggingface_hub",
+        "numpy",
+        "tomllib",
+        "langchain_hf_inference._transport.pool",
+    }

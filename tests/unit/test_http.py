@@ -387,3 +387,15 @@ def test_retry_budget(call: Call, far_end: FarEndMaker) -> None:
     assert 200 <= len(far.requests) <= 210  # a second gives one back, and this takes a few
     assert notes[0] == []
     assert "too many calls of this model" in notes[-1][0]
+
+
+def test_answers_earn_retries(call: Call, far_end: FarEndMaker) -> None:
+    """A good answer gives a fifth of a retry back, one that took a second try too."""
+    far = far_end(ERROR_503, COMPLETION)
+    model = far.model()
+    budget = model._transport().budget
+    budget.each_second = 0.0
+    call.invoke(model, "Hello")
+    assert budget.left == pytest.approx(99.2)
+    call.invoke(model, "Hello")
+    assert budget.left == pytest.approx(99.4)

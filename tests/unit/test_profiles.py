@@ -19,7 +19,7 @@ from langchain_core.runnables import ConfigurableField
 
 from conftest import COMPLETION, FarEnd
 from langchain_hf_inference import ChatHFInference, ConfigurationError, ModelNotFoundError
-from langchain_hf_inference._profiles import own_profile
+from langchain_hf_inference._profiles import known_model, known_models, own_profile
 from langchain_hf_inference._protocol.offers import ModelOffers, Offer, cost_of, read_offers
 
 FarEndMaker = Callable[..., FarEnd]
@@ -248,3 +248,11 @@ def test_offers_read_in_any_shape() -> None:
         "providers": [{"provider": "p", "pricing": {"input": "1"}, "context_length": True}, {}],
     }
     assert read_offers(odd, "m") == ModelOffers("m", offers=(Offer("p", False),))
+
+
+def test_a_row_is_a_line() -> None:
+    """A model's row, which is read by itself, is what the whole file says of it."""
+    rows = known_models()
+    assert len(rows) > 90
+    assert {name: known_model(name) for name in rows} == rows
+    assert known_model("org/unknown") is None

@@ -87,13 +87,12 @@ def test_restart_under_load() -> None:
 @both_ways
 def test_restart_between_calls(call: Call) -> None:
     """A restart between two calls is not noticed: the old connection is seen to be dead, or the call is tried again."""
-    with InferenceServer() as server:
-        port = int(server.url.rpartition(":")[2])
-        model = model_of(server)
+    with served_apart() as (url, _):
+        model = ChatHFInference(endpoint_url=url, model="m", engine="openai")
         transport = model._transport()
         transport.sleep, transport.asleep = lambda _: None, lambda _: asyncio.sleep(0)
         assert call.invoke(model, "one").text == "You said: one"
-    with InferenceServer(port=port):
+    with served_apart(int(url.rpartition(":")[2])):
         assert call.invoke(model, "two").text == "You said: two"
 
 
