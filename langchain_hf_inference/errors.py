@@ -68,6 +68,8 @@ class HFInferenceError(core.ModelError):
         """What was found, then what would do."""
         self.attempts = 1
         """How often the request was sent before it was given up; 0 where nothing was sent."""
+        self.mend: str | None = None
+        """The part of the message that says what would do, where it is known and can be told apart."""
 
     def __str__(self) -> str:
         return self.message

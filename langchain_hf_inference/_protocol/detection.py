@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from langchain_hf_inference._protocol.wire import as_list, as_object
@@ -25,6 +26,24 @@ class ServerFacts:
     """TEI: the most texts in one request."""
     context_length: int | None = None
     """The most tokens of prompt and answer together that this server takes."""
+
+
+VERSIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "tgi": ("/info", "version"),
+        "tei": ("/info", "version"),
+        "vllm": ("/version", "version"),
+        "sglang": ("/get_server_info", "version"),
+        "llama.cpp": ("/props", "build_info"),
+    }
+)
+"""Where an engine tells its version, and under which key; the others do not."""
+
+
+def read_version(engine: str, body: Any) -> str | None:
+    """Read the version out of an engine's own words of it (`VERSIONS`)."""
+    found = as_object(body).get(VERSIONS[engine][1]) if engine in VERSIONS else None
+    return found if isinstance(found, str) and found else None
 
 
 def read_info(body: Any) -> ServerFacts | None:
@@ -57,6 +76,12 @@ def read_models(body: Any, headers: Mapping[str, str]) -> ServerFacts:
     # max_model_len: vLLM, SGLang; meta.n_ctx: llama.cpp.
     context = _count(first.get("max_model_len")) or _count(as_object(first.get("meta")).get("n_ctx"))
     return ServerFacts(engine, model if isinstance(model, str) and model else None, context_length=context)
+
+
+def read_names(body: Any) -> list[str]:
+    """Read the names of all models out of `GET /v1/models`."""
+    names = [as_object(row).get("id") for row in as_list(as_object(body).get("data"))]
+    return [name for name in names if isinstance(name, str) and name]
 
 
 def _count(value: Any) -> int | None:

@@ -87,6 +87,8 @@ class Dialect:
     """The key of a text in `POST /tokenize`; None where there is no such route."""
     tokenize_body: Mapping[str, Any] = field(default_factory=dict)
     """What goes with it there; None stands for the model's name, where that is known."""
+    tools_switch: str | None = None
+    """What a server of this kind has to be started with, so that it calls tools."""
     structured_output: Literal["json_schema", "function_calling"] = "json_schema"
     """The method that `with_structured_output` takes when none is named."""
 
@@ -128,6 +130,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 ignored=frozenset({"typical_p", "tool_prompt"}),
                 parts=_ALL_PARTS - {"file"},
                 chat_count_path="/tokenize",
+                tools_switch="--enable-auto-tool-choice --tool-call-parser PARSER",
                 grammar_form="structured_outputs",
                 tokenize_key="prompt",
                 tokenize_body={"model": None},
@@ -139,6 +142,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 ignored=frozenset({"typical_p", "tool_prompt"}),
                 parts=frozenset({"text", "image_url", "video_url", "audio_url"}),
                 chat_count_path="/tokenize",
+                tools_switch="--tool-call-parser PARSER",
                 grammar_form="bare",
                 tokenize_key="prompt",
                 tokenize_body={"model": None},
@@ -153,6 +157,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 parts=frozenset({"text", "image_url", "input_audio", "video_url"}),
                 schema_with_tools=True,  # test_agents.py::test_provider_strategy
                 chat_count_path="/v1/chat/completions/input_tokens",
+                tools_switch="--jinja",
                 tokenize_key="content",
                 tokenize_body={"add_special": True, "parse_special": True},  # left out unless asked for
                 grammar_form="json_schema",

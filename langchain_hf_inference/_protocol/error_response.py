@@ -114,7 +114,9 @@ def _error(
     text = " ".join(words.split())[:MAX_QUOTED_CHARS]
     mend = _mend(kind, status, f"{code} {words}", request)
     message = f"{status} from {shown_url(request.url)}: {text}" + (f" ({mend})" if mend else "")
-    return kind(message, status_code=status, body=body, headers=headers, code=code, retry_after=wait_s)
+    error = kind(message, status_code=status, body=body, headers=headers, code=code, retry_after=wait_s)
+    error.mend = mend
+    return error
 
 
 def _kind(status: int, words: str, wait_s: float | None) -> type[errors.APIStatusError]:

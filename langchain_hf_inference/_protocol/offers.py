@@ -55,8 +55,16 @@ def read_offers(raw: Any, model: str) -> ModelOffers | None:
     body = as_object(raw)
     rows = [as_object(row) for row in as_list(body.get("data"))] if isinstance(body.get("data"), list) else [body]
     row = next((row for row in rows if row.get("id") == model), None)
-    if row is None:
-        return None
+    return None if row is None else _offered(row, model)
+
+
+def read_all_offers(raw: Any) -> list[ModelOffers]:
+    """Read the router's list of models (`GET /v1/models`)."""
+    rows = [as_object(row) for row in as_list(as_object(raw).get("data"))]
+    return [_offered(row, row["id"]) for row in rows if isinstance(row.get("id"), str)]
+
+
+def _offered(row: JSON, model: str) -> ModelOffers:
     architecture = as_object(row.get("architecture"))
     return ModelOffers(
         model,

@@ -32,6 +32,15 @@ def stored_token() -> str | None:
     return _stored[1]
 
 
+def login_place() -> str:
+    """Say where `stored_token` finds its token."""
+    if os.environ.get("HUGGING_FACE_HUB_TOKEN", "").strip():
+        return "the environment variable HUGGING_FACE_HUB_TOKEN"
+    from huggingface_hub import constants
+
+    return f"the stored login ({constants.HF_TOKEN_PATH})"
+
+
 def hub_endpoint() -> str:
     """Give the Hub's address: `HF_ENDPOINT`, else https://huggingface.co."""
     from huggingface_hub import constants

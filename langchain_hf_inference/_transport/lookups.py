@@ -13,8 +13,16 @@ import time
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from langchain_hf_inference._protocol.detection import ServerFacts, read_info, read_models
-from langchain_hf_inference._protocol.offers import ModelOffers, read_offers
+from langchain_hf_inference._protocol.account import Account, account_url, read_account
+from langchain_hf_inference._protocol.detection import (
+    VERSIONS,
+    ServerFacts,
+    read_info,
+    read_models,
+    read_names,
+    read_version,
+)
+from langchain_hf_inference._protocol.offers import ModelOffers, read_all_offers, read_offers
 from langchain_hf_inference._protocol.providers import ProviderModel, mapping_url, read_provider_models
 from langchain_hf_inference._protocol.routing import ROUTER_URL, server_url
 from langchain_hf_inference._protocol.wire import WireResponse
@@ -23,7 +31,7 @@ from langchain_hf_inference._transport.http import HTTPTransport
 from langchain_hf_inference._transport.tokens import Credentials
 from langchain_hf_inference.errors import HFInferenceError
 
-LOOKUP_TIMEOUT_S = 5.0
+LOOKUP_TIMEOUT_S, LISTING_TIMEOUT_S = 5.0, 30.0
 KNOWN_S, UNKNOWN_S = 600.0, 30.0
 """How long an answer is remembered, and how long it is remembered that there was none."""
 
@@ -163,6 +171,34 @@ async def aknown_offers(transport: HTTPTransport, model: str, credentials: Crede
             return await amodel_offers(transport, model, credentials)
         except HFInferenceError:
             return _offers.keep(ModelOffers(model), model, known=False)
+
+
+def server_version(transport: HTTPTransport, url: str, engine: str | None, credentials: Credentials) -> str | None:
+    """Ask a server for its version; None where it does not tell."""
+    if engine is None or engine not in VERSIONS:
+        return None
+    return read_version(engine, _json(_asked(transport, server_url(url, VERSIONS[engine][0]), credentials)))
+
+
+def account(transport: HTTPTransport, credentials: Credentials) -> Account:
+    """Ask the Hub whose token this is, and what it may do.
+
+    Raises:
+        AuthenticationError: The Hub does not know the token.
+        APIConnectionError: The Hub was not reached.
+    """
+    url = account_url(hub.hub_endpoint())
+    return read_account(transport.get(url, credentials, timeout_s=LOOKUP_TIMEOUT_S).json())
+
+
+def router_models(transport: HTTPTransport, credentials: Credentials) -> list[ModelOffers]:
+    """Ask the router for all models that it serves. Raises like `model_offers`."""
+    return read_all_offers(transport.get(f"{ROUTER_URL}/models", credentials, timeout_s=LISTING_TIMEOUT_S).json())
+
+
+def server_models(transport: HTTPTransport, url: str, credentials: Credentials) -> list[str]:
+    """Ask a server for the names of its models. Raises like `model_offers`."""
+    return read_names(transport.get(server_url(url, "/v1/models"), credentials, timeout_s=LOOKUP_TIMEOUT_S).json())
 
 
 def _asked(transport: HTTPTransport, url: str, credentials: Credentials) -> WireResponse | None:

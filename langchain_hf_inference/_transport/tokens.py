@@ -73,13 +73,25 @@ class TokenSource:
             value = await value
         return Credentials(_checked(value), explicit=True)
 
+    def place(self) -> str | None:
+        """Tell where the token is found, and never the token; None where there is none."""
+        if self._api_key is not None:
+            return None if self._api_key is False else "the argument"
+        if variable := _token_variable():
+            return f"the environment variable {variable}"
+        return hub.login_place() if hub.stored_token() else None
+
     def _given(self) -> Any:
         return self._api_key() if callable(self._api_key) else self._api_key
 
 
 def _environment_token() -> str | None:
-    tokens = (os.environ.get(name, "").strip() for name in TOKEN_VARIABLES)
-    return next((token for token in tokens if token), None)
+    variable = _token_variable()
+    return os.environ[variable].strip() if variable else None
+
+
+def _token_variable() -> str | None:
+    return next((name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()), None)
 
 
 def _checked(value: Any) -> str | None:

@@ -46,8 +46,7 @@ def info(options: Options) -> Reply | None:
 def models(options: Options) -> Reply:
     """`GET /v1/models`."""
     names = options.models or ("scripted/chat",)
-    return Reply({"object": "list", "data": [
-        {"id": name, "object": "model", "created": CREATED, "owned_by": "scripted"} for name in names]})  # fmt: skip
+    return Reply({"object": "list", "data": [{**offers(name).body, "owned_by": "scripted"} for name in names]})
 
 
 def offers(name: str) -> Reply:
@@ -57,6 +56,15 @@ def offers(name: str) -> Reply:
     return Reply({"id": name, "object": "model", "created": CREATED, "owned_by": name.partition("/")[0],
                   "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
                   "providers": [row]})  # fmt: skip
+
+
+def account() -> Reply:
+    """`GET /api/whoami-v2`, as the Hub answers it, for a token that is good."""
+    token = {"displayName": "scripted", "role": "fineGrained", "fineGrained": {
+        "global": [], "scoped": [{"entity": {"type": "user", "name": "scripted"},
+                                  "permissions": ["inference.serverless.write"]}]}}  # fmt: skip
+    return Reply({"type": "user", "name": "scripted", "isPro": False, "orgs": [],
+                  "auth": {"type": "access_token", "accessToken": token}})  # fmt: skip
 
 
 def chat_tokenize(body: dict[str, Any], options: Options) -> Reply | None:

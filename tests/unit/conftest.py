@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,9 +15,10 @@ import httpx
 import pytest
 from calling import call
 from hypothesis import settings
+from typing_at import Done, Typed
 
 from langchain_hf_inference import ChatHFInference, _chat_call
-from langchain_hf_inference._transport import hub
+from langchain_hf_inference._transport import http, hub
 from langchain_hf_inference._transport.lookups import forget_lookups
 from langchain_hf_inference.testing import InferenceServer
 
@@ -38,7 +41,14 @@ COMPLETION: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """No token of the machine, nothing looked up before, nothing told before, no real sleeping."""
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HF_API_TOKEN"):
+    for name in (
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HUGGINGFACEHUB_API_TOKEN",
+        "HF_API_TOKEN",
+        "HF_MODEL",
+        "HF_INFERENCE_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
     hub.forget_login()
@@ -109,9 +119,9 @@ def far_end() -> Callable[..., FarEnd]:
 
 
 @pytest.fixture
-def server() -> Iterator[InferenceServer]:
-    """A scripted server on loopback."""
-    with InferenceServer() as running:
+def server(request: pytest.FixtureRequest) -> Iterator[InferenceServer]:
+    """A scripted server on loopback; a parameter is the token that it asks for."""
+    with InferenceServer(api_key=getattr(request, "param", None)) as running:
         yield running
 
 
@@ -123,3 +133,51 @@ def told() -> Iterator[list[str]]:
         messages: list[str] = []
         yield messages
         messages += [str(w.message) for w in caught]
+
+
+@pytest.fixture
+def internet(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every host be the scripted server."""
+    monkeypatch.setenv("HF_TOKEN", "hf_docs")
+
+    def redirected(request: httpx.Request) -> None:
+        target = httpx.URL(server.url)
+        request.url = request.url.copy_with(scheme="http", host=target.host, port=target.port)
+
+    async def aredirected(request: httpx.Request) -> None:
+        redirected(request)
+
+    leased, aleased = http.leased, http.aleased
+
+    @contextmanager
+    def everywhere(origin: str) -> Iterator[httpx.Client]:
+        with leased(server.url if "127.0.0.1" not in origin else origin) as client:
+            client.event_hooks = {"request": [redirected] if "127.0.0.1" not in origin else []}
+            yield client
+
+    @asynccontextmanager
+    async def aeverywhere(origin: str):
+        async with aleased(server.url if "127.0.0.1" not in origin else origin) as client:
+            client.event_hooks = {"request": [aredirected] if "127.0.0.1" not in origin else []}
+            yield client
+
+    monkeypatch.setattr(http, "leased", everywhere)
+    monkeypatch.setattr(http, "aleased", aeverywhere)
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Type words at `hf-inference`, with something piped in, and read what it says."""
+    from langchain_hf_inference.cli import run  # needs the extra, which not every lane has
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def typing(*words: Any, piped: str = "") -> Done:
+        monkeypatch.setattr("sys.stdin", io.StringIO(piped))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            run([str(word) for word in words])
+        said = capsys.readouterr()
+        return Done(int(end.value.code or 0), said.out, said.err)
+
+    return typing

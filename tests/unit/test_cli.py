@@ -1,65 +1,52 @@
-"""cli.py: what a user types, sees, and gets for an exit code."""
+"""cli/: what a user types, sees, and gets for an exit code. The doctor and the chat have files of their own."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from test_batch import request, rows, written
+from typing_at import Typed
 
 from langchain_hf_inference import __version__
-from langchain_hf_inference.cli import main, run
+from langchain_hf_inference.cli import main
+from langchain_hf_inference.cli.serve import FAULTS, fault_of
 from langchain_hf_inference.testing import Fault, InferenceServer
 
 
-def typed(*words: Any) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
-
-
-def test_batch(server: InferenceServer, tmp_path: Path) -> None:
+def test_batch(server: InferenceServer, tmp_path: Path, typed: Typed) -> None:
     """A file goes through; the last words tell what came of it; a second run has nothing to do."""
     source, output = written(tmp_path / "in.jsonl", [request(i) for i in range(5)]), tmp_path / "out.jsonl"
 
     first = typed("batch", source, output, "--endpoint-url", server.url)
     again = typed("batch", source, output, "--endpoint-url", server.url, "--json")
 
-    assert (first.exit_code, again.exit_code, len(rows(output))) == (0, 0, 5)
-    assert "5 answered, 0 failed" in first.output
-    assert json.loads(again.output.splitlines()[-1])["total"] == 5
+    assert (first.code, again.code, len(rows(output))) == (0, 0, 5)
+    assert "5 answered, 0 failed" in first.err
+    assert again.json["total"] == 5
     assert len(server.requests) == 5
 
 
-def test_batch_with_failures(server: InferenceServer, tmp_path: Path) -> None:
+def test_batch_with_failures(server: InferenceServer, tmp_path: Path, typed: Typed) -> None:
     """Failed lines make the exit code 1; they may be tried again."""
-    source, output = (
-        written(tmp_path / "in.jsonl", [{"message": f"m{i}", "model": "m"} for i in range(3)]),
-        tmp_path / "out.jsonl",
-    )
-    options = (
-        "--endpoint-url",
-        server.url,
-        "--action",
-        "chat_completion",
-        "--max-concurrency",
-        1,
-        "--max-attempts",
-        1,
-        "--token",
-        "hf_x",
-    )
+    source = written(tmp_path / "in.jsonl", [{"message": f"m{i}", "model": "m"} for i in range(3)])
+    words = ("batch", source, tmp_path / "out.jsonl", "--endpoint-url", server.url, "--action", "chat_completion",
+             "--max-concurrency", 1, "--max-attempts", 1, "--token", "hf_x")  # fmt: skip
     server.fail(Fault.of_status(500))
 
-    assert typed("batch", source, output, *options).exit_code == 1
-    assert typed("batch", source, output, *options, "--retry-errors").exit_code == 0
+    assert typed(*words).code == 1
+    assert typed(*words, "--retry-errors").code == 0
     assert server.requests[-1].headers["authorization"] == "Bearer hf_x"
 
 
-def test_action(server: InferenceServer, tmp_path: Path) -> None:
+def test_action(server: InferenceServer, tmp_path: Path, typed: Typed) -> None:
     """An action is run from JSON or from a file, with a context; its schema is printed."""
     data = {"message": "Hello {{name}}", "maxTokens": "64"}
     (tmp_path / "a.json").write_text(json.dumps(data))
@@ -67,20 +54,24 @@ def test_action(server: InferenceServer, tmp_path: Path) -> None:
         done = typed(
             "action", "run", "chat_completion", given, "--context", '{"name": "Ann"}', "--endpoint-url", server.url
         )
-        assert json.loads(done.output)["choices"][0]["message"]["content"] == "You said: Hello Ann"
-    assert "temperature" in json.loads(typed("action", "schema", "chat_completion").output)["properties"]
-    assert "input" in json.loads(typed("action", "schema", "embeddings", "--accepts").output)["properties"]
-    assert typed("action", "run", "chat_completion", "[1]").exit_code == 2
-    assert typed("action", "run", "chat_completion", "{").exit_code == 2
+        assert done.json["choices"][0]["message"]["content"] == "You said: Hello Ann"
+    assert "temperature" in typed("action", "schema", "chat_completion").json["properties"]
+    in_a_line = typed("action", "schema", "embeddings", "--accepts", "--json")
+    assert "input" in in_a_line.json["properties"]
+    assert in_a_line.out.count("\n") == 1
+    assert typed("action", "run", "chat_completion", "[1]").code == 2
+    assert typed("action", "run", "chat_completion", "{").code == 2
 
 
-def test_n8n(tmp_path: Path) -> None:
-    """A workflow's sub-nodes are told, notes and settings."""
+def test_n8n(tmp_path: Path, typed: Typed) -> None:
+    """A workflow's sub-nodes are told, notes and settings, for people and for programs."""
     node = {"name": "Model", "type": "@n8n/n8n-nodes-langchain.lmOpenHuggingFaceInference",
             "parameters": {"model": "={{ $json.m }}", "options": {"presencePenalty": 1}}}  # fmt: skip
     (tmp_path / "w.json").write_text(json.dumps({"nodes": [node], "connections": {}}))
+    words = ("n8n", tmp_path / "w.json", "--items", '[{"m": "org/name"}]')
 
-    (told,) = json.loads(typed("n8n", tmp_path / "w.json", "--items", '[{"m": "org/name"}]').output)
+    (told,) = typed(*words, "--json").json
+    read = typed(*words).out
 
     assert (told["name"], told["kind"], told["class"], told["settings"]["model"]) == (
         "Model",
@@ -89,35 +80,163 @@ def test_n8n(tmp_path: Path) -> None:
         "org/name",
     )
     assert told["notes"] == ["presencePenalty has no effect in n8n: it is not sent"]
+    assert read.startswith("Model: HFInferenceLLM(details=False, model='org/name'), for nobody\n")
+    assert "  note: presencePenalty has no effect" in read
+
+
+def test_models_of_a_server(typed: Typed) -> None:
+    """A server's own models are listed, those whose name fits."""
+    with InferenceServer(models=["org/one", "org/two"]) as server:
+        assert typed("models", "--endpoint-url", server.url, "--json").json == [
+            {"model": "org/one"},
+            {"model": "org/two"},
+        ]
+        assert typed("models", "TWO", "--endpoint-url", server.url).out.split() == ["model", "org/two"]
+
+
+@pytest.mark.usefixtures("internet")
+def test_models_of_the_router(typed: Typed) -> None:
+    """The router's models come with providers and prices; a provider that serves none leaves none."""
+    (row,) = typed("models", "--json").json
+    shown = typed("models", "--tools", "--sort", "price").out
+
+    assert (row["model"], row["provider"], row["input_price"], row["context_length"]) == (
+        "scripted/chat",
+        "scripted",
+        1.0,
+        4096,
+    )
+    assert re.search(r"scripted/chat +scripted +1\.00 +2\.00 +4,096 +yes +yes +\?", shown)
+    assert typed("models", "--provider", "groq", "--json").json == []
+
+
+def test_models_known(typed: Typed) -> None:
+    """Our own data is listed without asking anybody."""
+    rows = typed("models", "qwen3-32b", "--known", "--tools", "--json").json
+
+    assert [row["model"] for row in rows] == ["Qwen/Qwen3-32B"]
+    assert rows[0]["context"] > 0
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "said", "code"),
     [
-        (["batch", "/no/such/file.jsonl", "out.jsonl", "--model", "m"], "there is no file"),
+        (["batch", "/no/such/file.jsonl", "out.jsonl", "--model", "m"], "there is no file", 2),
         (
             ["action", "run", "chat_completion", '{"model": "m", "message": "x", "temperature": "hot"}'],
             "temperature: 'hot' is no number",
+            2,
         ),
-        (["action", "run", "chat_completion", '{"message": "{{x}}"}'], "message: {{x}} is not resolved"),
+        (["action", "run", "chat_completion", '{"message": "{{x}}"}'], "message: {{x}} is not resolved", 2),
+        (["chat", "-m", "Hello"], "no model is named: give MODEL", 2),
+        (["chat", "m", "-m", "Hello", "--temperature", "-1"], "temperature: Input should be greater than", 2),
+        (["chat", "m", "-m", "Hello"], "there is no Hugging Face token", 2),
+        (["chat", "m", "-m", "Hello", "--endpoint-url", "http://127.0.0.1:9"], "cannot reach", 1),
+        (["chat", "m", "-m", "Hello", "--set", "temperature"], "is not NAME=VALUE", 2),
+        (["models", "--endpoint-url", "http://127.0.0.1:9"], "cannot reach", 1),
+        (["models", "--endpoint-url", "nowhere"], "is not an http(s) URL", 2),
+        (["serve-scripted", "--fault", "sparks"], "'sparks' is none of", 2),
+        (["nothing"], "No such command", 2),
     ],
 )
-def test_mistakes_have_no_trace(
-    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """A mistake is told in a line, with exit code 2."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["hf-inference", *words])
+def test_mistakes_have_no_trace(words: list[str], said: str, code: int, typed: Typed) -> None:
+    """A mistake, or a failure, is told in a line, to people and to programs, with an exit code that tells them apart."""
+    done, as_json = typed(*words), typed(*words, "--json")
 
-    with pytest.raises(SystemExit) as left:
-        run()
-
-    assert left.value.code == 2
-    assert said in capsys.readouterr().err
+    assert (done.code, as_json.code) == (code, code)
+    assert said in done.err
+    assert "Traceback" not in done.err
+    told = json.loads(as_json.out.splitlines()[-1])
+    assert said in (told["error"] or told)["message"]
 
 
-def test_module_is_the_command() -> None:
-    """`python -m langchain_hf_inference` works."""
-    done = subprocess.run([sys.executable, "-m", "langchain_hf_inference", "--version"], capture_output=True, text=True)
+def test_version_and_module() -> None:
+    """`python -m langchain_hf_inference --version` says what it is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "langchain_hf_inference", "--version"], capture_output=True, text=True, check=True
+    )
 
     assert done.stdout.strip() == f"hf-inference, version {__version__}"
+
+
+def test_json_everywhere() -> None:
+    """Every command but the one that prints a shell's script takes --json."""
+    leaves = [(name, one) for name, one in main.commands.items() if name != "completion"]
+    leaves = [(n, o) for name, one in leaves for n, o in (getattr(one, "commands", None) or {name: one}).items()]
+
+    assert len(leaves) == 9
+    for name, command in leaves:
+        assert "--json" in {option for parameter in command.params for option in parameter.opts}, name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, typed: Typed) -> None:
+    """The script for a shell names the program."""
+    assert "_HF_INFERENCE_COMPLETE" in typed("completion", shell).out
+
+
+def test_completes_models_and_commands() -> None:
+    """Commands and Hub ids are completed."""
+    for words, found in [("hf-inference ser", "serve-scripted"), ("hf-inference chat qwen/qwen3-32", "Qwen/Qwen3-32B")]:
+        environment = {**os.environ, "_HF_INFERENCE_COMPLETE": "fish_complete", "COMP_WORDS": words,
+                       "COMP_CWORD": words.split()[-1]}  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", "from langchain_hf_inference.cli import run; run()"],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert found in done.stdout
+
+
+def test_a_closed_pipe_has_no_trace() -> None:
+    """What `| head` leaves unread is no failure that anybody has to read of."""
+    done = subprocess.run(
+        f"{sys.executable} -m langchain_hf_inference action schema chat_completion | head -n 1",
+        shell=True, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+@pytest.mark.parametrize("text", [*FAULTS, "429", "503*3"])
+def test_faults_by_name(text: str) -> None:
+    """Each fault has a name, and may be wanted more than once."""
+    fault, times = fault_of(text)
+
+    assert isinstance(fault, Fault)
+    assert times == (3 if "*" in text else 1)
+
+
+def test_serve_scripted() -> None:
+    """The scripted server runs until Ctrl-C, shows what was asked of it, and one line for each request."""
+    words = [
+        sys.executable,
+        "-m",
+        "langchain_hf_inference",
+        "serve-scripted",
+        "--port",
+        "0",
+        "--json",
+        "--fault",
+        "429",
+    ]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout
+        url = json.loads(server.stdout.readline())["url"]
+        asking = [sys.executable, "-m", "langchain_hf_inference", "chat", "m", "-m", "Hello", "--endpoint-url", url]
+        asked = subprocess.run(asking, capture_output=True, text=True, check=True)
+        lines = [json.loads(server.stdout.readline()) for _ in range(2)]  # refused, and asked again
+        time.sleep(0.2)
+        server.send_signal(signal.SIGINT)
+        code = server.wait(10)
+    finally:
+        server.kill()
+
+    assert asked.stdout == "You said: Hello\n"
+    assert [line["body"]["model"] for line in lines] == ["m", "m"]
+    assert code == 130
+
+
+def test_serve_tiny_knows_its_engines(typed: Typed) -> None:
+    """An engine that is not there is a mistake; starting one is tested with the engines."""
+    assert "'gpt' is none of mlx, llama" in typed("serve-tiny", "--engine", "gpt").err

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from langchain_hf_inference import (
@@ -19,43 +16,11 @@ from langchain_hf_inference import (
     HFTextToImage,
 )
 from langchain_hf_inference._settings import ALIASES, CONTAINERS
-from langchain_hf_inference._transport import http
 from langchain_hf_inference.errors import __all__ as ERRORS
-from langchain_hf_inference.testing import InferenceServer
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture
-def internet(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every host be the scripted server."""
-    monkeypatch.setenv("HF_TOKEN", "hf_docs")
-
-    def redirected(request: httpx.Request) -> None:
-        target = httpx.URL(server.url)
-        request.url = request.url.copy_with(scheme="http", host=target.host, port=target.port)
-
-    async def aredirected(request: httpx.Request) -> None:
-        redirected(request)
-
-    leased, aleased = http.leased, http.aleased
-
-    @contextmanager
-    def everywhere(origin: str) -> Iterator[httpx.Client]:
-        with leased(server.url if "127.0.0.1" not in origin else origin) as client:
-            client.event_hooks = {"request": [redirected] if "127.0.0.1" not in origin else []}
-            yield client
-
-    @asynccontextmanager
-    async def aeverywhere(origin: str):
-        async with aleased(server.url if "127.0.0.1" not in origin else origin) as client:
-            client.event_hooks = {"request": [aredirected] if "127.0.0.1" not in origin else []}
-            yield client
-
-    monkeypatch.setattr(http, "leased", everywhere)
-    monkeypatch.setattr(http, "aleased", aeverywhere)
 
 
 @pytest.mark.usefixtures("internet")

@@ -1,0 +1,112 @@
+"""`hf-inference doctor`: what is wrong between here and a model, in plain words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from langchain_hf_inference._protocol.dialects import ENGINES
+from langchain_hf_inference.cli.findings import Finding
+from langchain_hf_inference.cli.options import FAILED, complete_model, json_option, named_place, place_options
+from langchain_hf_inference.cli.trials import examine
+
+_SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failure": "[red]✗[/]", "skipped": "[dim]·[/]"}
+_WIDTH = 12
+
+
+@click.command()
+@click.argument("model", required=False, shell_complete=complete_model)
+@place_options
+@click.option("--engine", type=click.Choice(ENGINES), help="What serves; asked of the server without.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds for each answer.",
+)
+@json_option
+def doctor(model: str | None, engine: str | None, timeout: float, as_json: bool, **where: Any) -> None:
+    """Look at token, account, route, server and providers, and try an answer, a tool call and a JSON Schema.
+
+    Without MODEL (HF_MODEL) and --endpoint-url (HF_INFERENCE_URL), only what needs none is looked at. Three short
+    questions are asked of a model, and no failure is tried again. Exit code 1: something is wrong.
+    """
+    place = named_place(model, **where) | ({"engine": engine} if engine else {})
+    found: list[Finding] = []
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in examine(place, timeout=timeout):
+        found.append(finding)
+        if not as_json:
+            _show(console, finding)
+    verdict = _verdict(found)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"ok": not _failures(found), "verdict": verdict, "checks": [f.as_dict() for f in found]},
+                ensure_ascii=False,
+            )
+        )
+    else:
+        console.print(f"\n[bold]{escape(verdict)}[/]")
+    sys.exit(FAILED if _failures(found) else 0)
+
+
+def _failures(found: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in found if finding.state == "failure"]
+
+
+def _verdict(found: Sequence[Finding]) -> str:
+    if failures := _failures(found):
+        return f"Wrong: {', '.join(finding.check for finding in failures)}. What to do stands beside it."
+    warned = [finding.check for finding in found if finding.state == "warning"]
+    if warned:
+        return f"It works; look at: {', '.join(warned)}."
+    return "All is well." if found[-1].check != "model" else "What was looked at is well."
+
+
+def _show(console: Console, finding: Finding) -> None:
+    console.print(f"{_SIGNS[finding.state]} {finding.check:<{_WIDTH}} {escape(finding.said)}")
+    if finding.mend:
+        console.print(f"  {'':<{_WIDTH}} [cyan]→ {escape(finding.mend)}[/]")
+    if offers := finding.facts.get("offers"):
+        console.print(Padding(offer_table(offers), (0, 0, 0, _WIDTH + 3)))
+
+
+def offer_table(offers: Sequence[dict[str, Any]]) -> Table:
+    """Draw who offers a model: dollars per million tokens, context, what is supported, how fast."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("provider", "$/M in", "$/M out", "context", "tools", "schema", "first token", "tokens/s"):
+        table.add_column(name, justify="left" if name == "provider" else "right")
+    for offer in offers:
+        name = offer["provider"] if offer["is_live"] else f"{offer['provider']} (down)"
+        latency, speed, length = offer["first_token_latency_ms"], offer["throughput"], offer["context_length"]
+        table.add_row(
+            name,
+            dollars(offer["input_price"]),
+            dollars(offer["output_price"]),
+            f"{length:,}" if length else "?",
+            yes_no(offer["supports_tools"]),
+            yes_no(offer["supports_structured_output"]),
+            f"{latency:,.0f} ms" if latency else "?",
+            f"{speed:,.0f}" if speed else "?",
+        )
+    return table
+
+
+def dollars(value: float | None) -> str:
+    """Write a price per million tokens."""
+    return "?" if value is None else f"{value:.2f}"
+
+
+def yes_no(value: bool | None) -> str:
+    """Write a flag that may not be known."""
+    return {True: "yes", False: "no", None: "?"}[value]
