@@ -8,7 +8,11 @@
 # make test-peers  what is broken in langchain-huggingface and ChatOpenAI: our regression tests on them, and the same code side by side
 # make test-langflow  Langflow's stock components with our wheel, without a network where `unshare` allows that
 # make test-ray    a batch on a local Ray cluster, one worker killed
-# make test-recipes  the recipes of docs/nodes.md for Haystack and Prefect
+# make example-NAME  an example, with all that it needs: quickstart, agent, extraction, rag, fastapi_sse, langgraph_workflow,
+#                   batch_job, n8n_import, langflow_flow, chat_page
+# make test-examples  every example without a token, on the embedded engine; the chat page in headless Chromium
+# make docs         the site, strictly, into .site (SERVE=1 shows it)
+# make test-recipes  the recipes of docs/how-to/haystack.md for Haystack and Prefect
 # make soak-batch  100,000 lines under faults, killed twice; and what it does to memory
 # make soak         100,000 calls of all kinds, abandoned and cancelled ones among them: memory, sockets, threads, tasks
 # make fuzz         all that strangers can send, by coverage (FUZZ="60 sse" for one target, a minute); needs atheris, Linux
@@ -25,7 +29,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
+.PHONY: demo docs test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes test-examples release-check soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -63,11 +67,23 @@ test-peers: .venv-peers/ready
 
 test-langflow: .venv-langflow/ready
 	@if unshare -rn true 2>/dev/null; then \
-		unshare -rn sh -c 'ip link set lo up; exec .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py'; \
-	else .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py; fi
+		unshare -rn sh -c 'ip link set lo up; exec .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py tests/integration/test_examples.py -k langflow'; \
+	else .venv-langflow/bin/python -m pytest tests/integration/test_langflow.py tests/integration/test_examples.py -k langflow; fi
 
 test-ray: .venv-ray/ready
 	.venv-ray/bin/python -m pytest tests/integration/test_ray.py
+
+test-examples: .venv-examples/ready
+	.venv-examples/bin/python tests/integration/engines.py mlx --install
+	.venv-examples/bin/python tests/integration/browser.py
+	.venv-examples/bin/python -m pytest tests/integration/test_examples.py
+
+# One example, in an environment that has what it needs: make example-agent. ARGS="..." are its words.
+example-langflow_flow: .venv-langflow/ready
+	@.venv-langflow/bin/python examples/langflow_flow.py $(ARGS)
+
+example-%: .venv-examples/ready
+	@.venv-examples/bin/python examples/$*.py $(ARGS)
 
 test-recipes: .venv-recipes/ready
 	DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false .venv-recipes/bin/python -m pytest tests/integration/test_recipes.py
@@ -94,6 +110,10 @@ bench-plots: .venv-bench/ready
 	.venv-bench/bin/python benchmarks/plots.py benchmarks/result.json docs/images
 	.venv-bench/bin/python benchmarks/pages.py benchmarks/result.json docs/performance.md
 
+# The site, strictly: a link that leads nowhere is an error. SERVE=1 shows it on http://127.0.0.1:8000.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs $(if $(SERVE),serve,build --strict --quiet) -f docs/_site/mkdocs.yml
+
 test-lanes: test-floor test-unit test-newest
 
 lint: $(VENV)/lint
@@ -113,7 +133,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .venv-bench-litellm .venv-fuzz .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .venv-bench-litellm .venv-fuzz .venv-audit .venv-docs .venv-examples .venv-release .site .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }

@@ -8,14 +8,8 @@ HF_INFERENCE_URL=http://localhost:8080 make demo  your own server
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,9 +17,7 @@ from langchain.agents import create_agent
 from pydantic import BaseModel
 
 from langchain_hf_inference import ChatHFInference
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "integration"))
-ROUTER_MODEL = "Qwen/Qwen3-32B"
+from served import served
 
 
 class Person(BaseModel):
@@ -43,39 +35,6 @@ def add(a: int, b: int) -> int:
 def multiply(a: int, b: int) -> int:
     """Multiply two numbers."""
     return a * b
-
-
-@contextmanager
-def served() -> Iterator[dict[str, Any]]:
-    """Give the arguments of a model that is reachable, and say which one it is."""
-    if url := os.environ.get("HF_INFERENCE_URL"):
-        print(f"Server: {url}\n")
-        yield {"endpoint_url": url, "model": os.environ.get("HF_MODEL")}
-    elif os.environ.get("HF_TOKEN"):
-        model = os.environ.get("HF_MODEL", ROUTER_MODEL)
-        print(f"Server: the Hugging Face router, model {model}\n")
-        yield {"model": model}
-    else:
-        yield from embedded()
-
-
-def embedded() -> Iterator[dict[str, Any]]:
-    """Start mlx-lm with the tiny model; where it has no wheel, the scripted server, which is no model."""
-    import engines
-
-    try:
-        engines.ENGINES["mlx"].ensure()
-    except subprocess.CalledProcessError:
-        from langchain_hf_inference.testing import InferenceServer
-
-        print("Server: no wheel of mlx-lm for this machine, so the SCRIPTED server answers: rules, no language model\n")
-        with InferenceServer() as server:
-            yield {"endpoint_url": server.url, "model": "scripted/chat"}
-        return
-    with engines.serving("mlx") as engine:
-        print(f"Server: mlx-lm {engine.engine.version} on {engine.url}, a real engine with a tiny model made here")
-        print("(0.9 million parameters: it knows the script of tests/models and little else)\n")
-        yield {"endpoint_url": engine.url, "model": engine.model, "engine": "mlx"}
 
 
 def title(text: str) -> None:
@@ -142,8 +101,7 @@ def tour(arguments: dict[str, Any]) -> None:
 
 def main() -> None:
     begun = time.monotonic()
-    warnings.filterwarnings("ignore", message=".*ignores tool_choice")  # mlx-lm does; the tiny model calls anyway
-    with served() as arguments:
+    with served(quiet=False) as arguments:
         tour(arguments)
     print(f"\nDone in {time.monotonic() - begun:.0f} s.")
 

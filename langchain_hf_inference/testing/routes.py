@@ -220,6 +220,15 @@ def predict(body: dict[str, Any], options: Options) -> Reply:
     return Reply(answers if batch else answers[0])
 
 
+FEATURES = "/pipeline/feature-extraction"
+"""How the router's paths for embeddings by hf-inference end."""
+
+
+def route_of(path: str) -> Callable[[dict[str, Any], Options], Reply | None] | None:
+    """Give what answers a path; None where nothing does."""
+    return embed if path.endswith(FEATURES) else POSTS.get(path)
+
+
 POSTS: dict[str, Callable[[dict[str, Any], Options], Reply | None]] = {
     "/v1/chat/completions": chat,
     "/v1/completions": completions,

@@ -171,12 +171,13 @@ class _Handler(BaseHTTPRequestHandler):
         fault = owner._next_fault()
         if fault is not None and fault.status is not None:
             return self._send(fault.status, fault.body, fault.headers)
-        if path not in routes.POSTS:
+        route = routes.route_of(path)
+        if route is None:
             return self._send(404, {"detail": "Not Found"})
         if not isinstance(body, dict):
             return self._refuse(400, "the body is not a JSON object", None)
         try:
-            reply = routes.POSTS[path](body, owner._options)
+            reply = route(body, owner._options)
         except RefusedError as refused:
             status = 404 if refused.param == "model" else 422 if "batch size" in str(refused) else 400
             return self._refuse(status, str(refused), refused.param)

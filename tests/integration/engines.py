@@ -31,6 +31,7 @@ MODELS = Path(__file__).parents[1] / "models"
 MODEL, GGUF = MODELS / "tiny-chat", MODELS / "tiny-chat.gguf"
 HOME = Path(os.environ.get("ENGINES_HOME") or Path.home() / ".cache" / "langchain-hf-inference")
 START_TIMEOUT_S = 180.0
+LOOPBACK = "127.0.0.1"
 LLAMA_BUILD = "11434"
 OFFLINE = {
     "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false",
@@ -207,7 +208,7 @@ ENGINES = {
 
 
 @contextmanager
-def serving(name: str, port: int | None = None) -> Iterator[Running]:
+def serving(name: str, port: int | None = None, host: str = LOOPBACK) -> Iterator[Running]:
     """Install if needed, start, wait until it answers, and stop at the end."""
     engine = ENGINES[name]
     if name == "infinity-rank":  # the same program on another model
@@ -217,12 +218,12 @@ def serving(name: str, port: int | None = None) -> Iterator[Running]:
     Path(EMPTY_CACHE["HF_HUB_CACHE"]).mkdir(parents=True, exist_ok=True)
     log = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log", delete=False)  # noqa: SIM115 - outlives this
     process = subprocess.Popen(
-        engine.command(engine.folder, port), env={**os.environ, **OFFLINE, **engine.environment}, stdout=log, stderr=log,
+        [host if word == LOOPBACK else word for word in engine.command(engine.folder, port)], env={**os.environ, **OFFLINE, **engine.environment}, stdout=log, stderr=log,
         start_new_session=True,
     )  # fmt: skip
     try:
-        _wait(process, f"http://127.0.0.1:{port}/health", log.name)
-        yield Running(engine, f"http://127.0.0.1:{port}")
+        _wait(process, f"http://{host}:{port}/health", log.name)
+        yield Running(engine, f"http://{host}:{port}")
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:

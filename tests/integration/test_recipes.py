@@ -1,4 +1,4 @@
-"""The recipes of docs/nodes.md for other packages run as they stand there (`make test-recipes`)."""
+"""The recipes of docs/how-to/haystack.md for other packages run as they stand there (`make test-recipes`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from langchain_hf_inference.testing import InferenceServer
 
-PAGE = Path(__file__).parents[2] / "docs" / "nodes.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "haystack.md"
 RECIPES = dict(re.findall(r"^```python (haystack|prefect)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
 
 

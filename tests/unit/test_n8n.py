@@ -215,7 +215,7 @@ def test_like_real_n8n(far_end: FarEndMaker, name: str) -> None:
 
 @needs_recordings
 def test_openai_node_of_n8n(server: InferenceServer) -> None:
-    """What n8n's OpenAI Chat Model node was recorded to send is what chat servers take: the recipe of docs/nodes.md."""
+    """What n8n's OpenAI Chat Model node was recorded to send is what chat servers take: the recipe of docs/how-to/n8n.md."""
     lines = (FOLDER / "wire" / "n8n_wire.jsonl").read_text().splitlines()
     (body,) = [row["body"] for row in map(json.loads, lines) if row["path"] == "/oa/v1/chat/completions"]
 
