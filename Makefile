@@ -11,6 +11,8 @@
 # make example-NAME  an example, with all that it needs: quickstart, agent, extraction, rag, fastapi_sse, langgraph_workflow,
 #                   batch_job, n8n_import, langflow_flow, chat_page
 # make test-examples  every example without a token, on the embedded engine; the chat page in headless Chromium
+# make recording    the terminal of the README, typed anew on llama.cpp and drawn as SVG
+# make release-check  wheel and sdist: built, checked, installed in clean environments, imported, listed
 # make docs         the site, strictly, into .site (SERVE=1 shows it)
 # make test-recipes  the recipes of docs/how-to/haystack.md for Haystack and Prefect
 # make soak-batch  100,000 lines under faults, killed twice; and what it does to memory
@@ -29,7 +31,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo docs test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes test-examples release-check soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
+.PHONY: demo docs recording test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes test-examples release-check soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -113,6 +115,13 @@ bench-plots: .venv-bench/ready
 # The site, strictly: a link that leads nowhere is an error. SERVE=1 shows it on http://127.0.0.1:8000.
 docs: .venv-docs/ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs $(if $(SERVE),serve,build --strict --quiet) -f docs/_site/mkdocs.yml
+
+recording: .venv-docs/ready
+	.venv-docs/bin/python docs/_site/recording.py docs/images/terminal.svg
+
+# Wheel and sdist: built, checked, installed in clean environments, imported, listed.
+release-check: .venv-release/ready
+	.venv-release/bin/python tests/integration/release.py
 
 test-lanes: test-floor test-unit test-newest
 

@@ -13,6 +13,7 @@ from typing import Any
 
 try:
     import click
+    import rich  # noqa: F401 - huggingface_hub brings the one, and not the other
 except ImportError:  # pragma: no cover - the extra is there wherever this is tested
     sys.exit("hf-inference needs its extra: pip install 'langchain-hf-inference[cli]'")
 

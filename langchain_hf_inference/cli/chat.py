@@ -113,7 +113,9 @@ def _settings(more: Sequence[str]) -> dict[str, Any]:
 def _talk(sides: list[Side], system: str | None) -> None:
     """Ask and answer until Ctrl-D."""
     console = Console(highlight=False)
-    console.print(f"[bold]{' · '.join(side.name for side in sides)}[/]   [dim]{HELP}[/]")
+    console.print(
+        f"[bold]{' · '.join(side.name for side in sides)}[/]   [dim]/help tells what else can be typed; Ctrl-D ends[/]"
+    )
     while True:
         try:
             line = console.input("\n[bold cyan]>[/] ").strip()

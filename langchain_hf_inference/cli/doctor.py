@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from langchain_hf_inference._protocol.dialects import ENGINES
 from langchain_hf_inference.cli.findings import Finding
@@ -20,6 +21,7 @@ from langchain_hf_inference.cli.trials import examine
 
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failure": "[red]✗[/]", "skipped": "[dim]·[/]"}
 _WIDTH = 12
+"""Columns of a check's name."""
 
 
 @click.command()
@@ -42,7 +44,7 @@ def doctor(model: str | None, engine: str | None, timeout: float, as_json: bool,
     """
     place = named_place(model, **where) | ({"engine": engine} if engine else {})
     found: list[Finding] = []
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     for finding in examine(place, timeout=timeout):
         found.append(finding)
         if not as_json:
@@ -74,9 +76,24 @@ def _verdict(found: Sequence[Finding]) -> str:
 
 
 def _show(console: Console, finding: Finding) -> None:
-    console.print(f"{_SIGNS[finding.state]} {finding.check:<{_WIDTH}} {escape(finding.said)}")
+    if not console.is_terminal:  # each line whole
+        click.echo(f"{Text.from_markup(_SIGNS[finding.state])} {finding.check:<{_WIDTH}} {finding.said}")
+        if finding.mend:
+            click.echo(f"  {'':<{_WIDTH}} → {finding.mend}")
+        _show_offers(console, finding)
+        return
+    lines = Table.grid(padding=(0, 1, 0, 0))
+    for width in (1, _WIDTH):
+        lines.add_column(width=width)
+    lines.add_column(overflow="fold")
+    lines.add_row(_SIGNS[finding.state], finding.check, escape(finding.said))
     if finding.mend:
-        console.print(f"  {'':<{_WIDTH}} [cyan]→ {escape(finding.mend)}[/]")
+        lines.add_row("", "", f"[cyan]→ {escape(finding.mend)}[/]")
+    console.print(lines)
+    _show_offers(console, finding)
+
+
+def _show_offers(console: Console, finding: Finding) -> None:
     if offers := finding.facts.get("offers"):
         console.print(Padding(offer_table(offers), (0, 0, 0, _WIDTH + 3)))
 

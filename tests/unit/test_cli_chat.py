@@ -132,7 +132,7 @@ def plain(text: str) -> str:
 def test_on_a_terminal(server: InferenceServer) -> None:
     """A conversation: Markdown, dimmed reasoning, a footer, /system, /clear, Ctrl-C in an answer, and Ctrl-D."""
     terminal = Terminal("chat", "m", "--endpoint-url", server.url, *THINKING)
-    terminal.until(r"an answer\s+> ")
+    terminal.until(r"Ctrl-D ends\s+> ")
 
     terminal.type("Hello **you**")
     shown = terminal.until(DONE)
