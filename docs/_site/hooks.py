@@ -10,6 +10,8 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
 TOP = {"contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md", "changelog.md": "CHANGELOG.md"}
+MARKED = re.compile(r"^```(\w+) \w+$", re.MULTILINE)
+"""A block that another lane of tests runs: GitHub reads its first word alone, mkdocs all of them."""
 LINK = re.compile(r"\]\((?P<target>(?!https?:|#|mailto:)[^)#\s]+)(?P<anchor>#[^)]*)?\)")
 
 
@@ -33,4 +35,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             raise FileNotFoundError(f"{page.file.src_uri}: {found['target']} is not there")
         return f"]({config.repo_url}/blob/main/{path.relative_to(ROOT)}{found['anchor'] or ''})"
 
-    return LINK.sub(led, markdown)
+    return MARKED.sub(r"```\1", LINK.sub(led, markdown))
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001
+    """Refuse a page on which a block of code was not taken for one."""
+    if "```" in html:
+        raise ValueError(f"{page.file.src_uri}: a block of code is not closed, or its first line is not understood")
+    return html

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from langchain_hf_inference.cli.conversation import Side, ask_all
 from langchain_hf_inference.cli.options import complete_model, exit_code, json_option, place_of, place_options
 from langchain_hf_inference.cli.screen import show_answers
 
+PROMPT = "> "
 HELP = (
     "/clear forgets what was said, /system TEXT sets the system message, /exit or Ctrl-D ends; Ctrl-C stops an answer"
 )
@@ -112,13 +114,16 @@ def _settings(more: Sequence[str]) -> dict[str, Any]:
 
 def _talk(sides: list[Side], system: str | None) -> None:
     """Ask and answer until Ctrl-D."""
+    with suppress(ImportError):  # there is none on Windows
+        import readline  # noqa: F401 - makes input() a line that can be edited, with the lines before it
     console = Console(highlight=False)
     console.print(
         f"[bold]{' · '.join(side.name for side in sides)}[/]   [dim]/help tells what else can be typed; Ctrl-D ends[/]"
     )
     while True:
         try:
-            line = console.input("\n[bold cyan]>[/] ").strip()
+            console.print()
+            line = input(PROMPT).strip()
         except EOFError:
             console.print()
             return

@@ -55,7 +55,8 @@ def check_token(place: dict[str, Any]) -> Finding:
     goes = where == "the argument" or is_hugging_face_host(url or ROUTER_URL)
     facts = {"place": where, "sent": bool(where) and goes}
     if where and goes:
-        return Finding("token", "ok", f"found in {where}", facts=facts)
+        said = "given by --token" if where == "the argument" else f"found in {where}"
+        return Finding("token", "ok", said, facts=facts)
     if where:
         said = f"found in {where}; not sent to {shown_url(url or '')}, which is not Hugging Face"
         return Finding("token", "ok", said, "if that server wants a key, give it with --token", facts)

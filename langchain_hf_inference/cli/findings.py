@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from langchain_hf_inference.errors import APIConnectionError, APITimeoutError, ConfigurationError
+from langchain_hf_inference.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    AuthenticationError,
+    ConfigurationError,
+    RateLimitError,
+)
 from langchain_hf_inference.nodes.action import error_envelope
 
 State = Literal["ok", "warning", "failure", "skipped"]
@@ -34,12 +40,17 @@ def failed(check: str, error: Exception, mend: str | None = None) -> Finding:
         said = said.removesuffix(f" ({own})")
     elif isinstance(error, ConfigurationError) and mend is None:
         said, _, own = said.partition(": ") if ": " in said else said.partition("; ")
+    if isinstance(error, AuthenticationError) and mend is None:
+        mend = "it does not take this key, or wants one: give the right one with --token (in code: api_key)"
     facts = {"error": type(error).__name__, "status": getattr(error, "status_code", None),
              "request_id": getattr(error, "request_id", None)}  # fmt: skip
     return Finding(check, "failure", said, mend or own or _mend(error), facts)
 
 
 def _mend(error: Exception) -> str | None:
+    if isinstance(error, RateLimitError):
+        wait = f"wait {error.retry_after:g} s, as it asks" if error.retry_after else "wait"
+        return f"{wait}, and ask again; ordinary calls do so by themselves (max_retries=2)"
     if isinstance(error, APITimeoutError):
         return "the server is too slow or hangs: look at its log, or give it longer with --timeout"
     if isinstance(error, APIConnectionError):
@@ -47,7 +58,6 @@ def _mend(error: Exception) -> str | None:
             return "this machine does not reach Hugging Face: check its network; behind a proxy set HTTPS_PROXY"
         return "is the server running, and are host and port right? Behind a proxy set HTTPS_PROXY"
     return {
-        "RateLimitError": "wait, and ask again; retries are on in ordinary use (max_retries=2)",
         "ServerError": "the server failed by itself: its log says why; ask again later, or choose another provider",
         "RequestTimeoutError": "the server gave up waiting: ask for fewer tokens, or try again when it is less busy",
         "StreamError": "the server's log says why; where it knows nothing, a proxy between may have cut the answer",

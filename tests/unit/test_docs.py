@@ -20,6 +20,7 @@ from langchain_hf_inference import (
     HFTextToImage,
 )
 from langchain_hf_inference._settings import ALIASES, CONTAINERS
+from langchain_hf_inference.cli.serve import serve_scripted
 from langchain_hf_inference.errors import __all__ as ERRORS
 from langchain_hf_inference.testing import InferenceServer
 
@@ -84,7 +85,9 @@ def test_bash_runs(
                 words.pop(0)
             if not words:
                 continue
-            if words[0] == "hf-inference":
+            if words[:2] == ["hf-inference", "serve-scripted"]:  # runs until Ctrl-C: test_cli.py starts it
+                serve_scripted.make_context("serve-scripted", words[2:])
+            elif words[0] == "hf-inference":
                 done = typed(*words[1:], *(["--timeout", "5"] if words[1] == "doctor" else []))
                 assert done.code == 0 or words[1:] == ["doctor"], (line, done.out, done.err)
             elif words[0] == "make":
