@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from typing_at import Typed
 
 from langchain_hf_inference import (
@@ -132,6 +133,26 @@ def test_json_is_json(page: Path) -> None:
     for kind, text in blocks(page):
         for line in text.splitlines() if kind == "json" else ():
             assert json.loads(line)
+
+
+def test_github_files() -> None:
+    """What GitHub reads is YAML, and its workflow does what CI does and nothing else."""
+    if not (files := list((ROOT / ".github").rglob("*.yml"))):
+        pytest.skip("no checkout")
+    read = {path.name: yaml.safe_load(path.read_text()) for path in files}
+    steps = read["ci.yml"]["jobs"]["gate"]["steps"]
+
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
+    assert all(form["body"] for name, form in read.items() if name not in ("ci.yml", "config.yml"))
+
+
+def test_every_page_is_on_the_site() -> None:
+    """No page is left out of the site's navigation, and none of its entries is missing."""
+    text = (ROOT / "docs" / "_site" / "mkdocs.yml").read_text()
+    listed = set(re.findall(r": ([\w/-]+\.md)$", text[text.index("nav:") :], re.MULTILINE))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+
+    assert listed - {"contributing.md", "security.md", "changelog.md"} == pages
 
 
 def test_inline_extras_exist() -> None:
