@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typing_at import interruptible
 
 from engines import Running
 
@@ -63,6 +64,7 @@ def test_serve_tiny(engine: Running, end: signal.Signals) -> None:
         [*HF_INFERENCE, "serve-tiny", "--engine", engine.engine.name, "--port", port, "--json"],
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     )
     assert serving.stdout
     url = json.loads(serving.stdout.readline())["url"]

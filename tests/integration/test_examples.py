@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typing_at import interruptible
 
 from browser import browsing
 
@@ -60,7 +61,11 @@ def running(name: str, **environment: str) -> Iterator[str]:
         port = free.getsockname()[1]
     settings = {**alone(), "PORT": str(port), **environment}
     process = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / f"{name}.py")], env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, str(EXAMPLES / f"{name}.py")],
+        env=settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=interruptible,
     )
     url, until = f"http://127.0.0.1:{port}", time.monotonic() + 60
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from test_batch import request, rows, written
-from typing_at import Typed
+from typing_at import Typed, interruptible
 
 from langchain_hf_inference import __version__
 from langchain_hf_inference.cli import main
@@ -219,7 +219,9 @@ def test_serve_scripted() -> None:
         "--fault",
         "429",
     ]
-    server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+    )
     try:
         assert server.stdout
         url = json.loads(server.stdout.readline())["url"]

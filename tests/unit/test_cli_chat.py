@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from typing_at import Typed
+from typing_at import Typed, interruptible
 
 from langchain_hf_inference.testing import Fault, InferenceServer
 
@@ -97,7 +97,13 @@ class Terminal:
         environment.pop("NO_COLOR", None)
         command = [sys.executable, "-m", "langchain_hf_inference", *words]
         self._process = subprocess.Popen(
-            command, stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True
+            command,
+            stdin=far,
+            stdout=far,
+            stderr=far,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=interruptible,
         )
         os.close(far)
         self.raw = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,3 +24,11 @@ class Done:
 
 
 Typed = Callable[..., Done]
+
+
+def interruptible() -> None:
+    """Let Ctrl-C end a process that is started with this for its `preexec_fn`.
+
+    What runs in the background of a script, as this may, hands on that Ctrl-C is not for it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
