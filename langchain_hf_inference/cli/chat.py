@@ -68,12 +68,8 @@ def chat(
     settings = {name: value for name, value in options.items() if value is not None} | _settings(more)
     sides = [_side(place_of(model, **where), settings)]
     if compare:
-        place = {
-            name: value
-            for name, value in place_of(compare, **where).items()
-            if not (is_url(compare) and name == "endpoint_url")
-        }
-        sides.append(_side(place, settings))
+        other = {**where, "endpoint_url": None} if is_url(compare) else where
+        sides.append(_side(place_of(compare, **other), settings))
     for side in sides:
         side.begin(system)
     if message is None and (as_json or not sys.stdin.isatty()):
@@ -95,7 +91,7 @@ def chat(
 
 def _side(place: dict[str, Any], settings: dict[str, Any]) -> Side:
     # Prices are the router's: servers of one's own have none.
-    priced = {"report_cost": "endpoint_url" not in place and not is_url(place.get("model"))}
+    priced = {"report_cost": "endpoint_url" not in place}
     return Side(ChatHFInference(**place, **{**priced, **settings}), place.get("model") or place["endpoint_url"])
 
 

@@ -11,6 +11,7 @@ import click
 from pydantic import ValidationError
 
 from langchain_hf_inference._profiles import known_models
+from langchain_hf_inference._protocol.routing import is_url
 from langchain_hf_inference.batch.lines import ACTIONS
 from langchain_hf_inference.errors import ConfigurationError, HFInferenceError
 from langchain_hf_inference.nodes.action import error_envelope
@@ -49,7 +50,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 def named_place(
     model: str | None, provider: str | None = None, endpoint_url: str | None = None, token: str | None = None
 ) -> dict[str, Any]:
-    """Give the arguments of a connection; HF_INFERENCE_URL and HF_MODEL stand for what is not given."""
+    """Give the arguments of a connection; HF_INFERENCE_URL and HF_MODEL stand for what is not given.
+
+    A URL given as the model is a server, as it is for the models.
+    """
+    if is_url(model) and endpoint_url is None:
+        model, endpoint_url = None, model
     place = {
         "model": model or os.environ.get("HF_MODEL") or None,
         "provider": provider,

@@ -117,6 +117,14 @@ def test_dead_url(typed: Typed) -> None:
     assert "is the server running" in of(done, "server")["mend"]
 
 
+def test_url_as_the_model(server: InferenceServer, typed: Typed) -> None:
+    """A URL in the model's place is a server, and needs no token."""
+    done = typed("doctor", server.url, "--json")
+
+    assert (done.code, of(done, "server")["state"]) == (0, "ok")
+    assert of(done, "token")["said"] == "none, and a server of your own may need none"
+
+
 def test_bad_settings(typed: Typed) -> None:
     """What cannot be sent is said, with what would do."""
     done = typed("doctor", "--endpoint-url", "nowhere", "--json")
