@@ -1,8 +1,9 @@
 """What the Hub says of a token: whose it is, and what it may do.
 
-Source: `GET /api/whoami-v2`, and huggingface.co/docs/hub/security-tokens, read 2026-11-20. A token of role
-"read" or "write" may call models; a fine-grained one only with the permission for it, which its owner
-ticked as "Make calls to Inference Providers" or "Make calls to your Inference Endpoints".
+Source: `GET /api/whoami-v2` as huggingface_hub 2.4.0 (hf_api.py, _login.py) and @huggingface/hub 2.17.5 (who-am-i.ts) read
+it, on 2026-11-20. A token of an old role may call models; a fine-grained one only with the permission for it, which its owner
+ticked as "Make calls to Inference Providers" or "Make calls to your Inference Endpoints". Their names are those of the Hub's
+links to a new token; since no document lists them, nothing is refused on their account.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from langchain_hf_inference._protocol.wire import as_list, as_object
 
 MAY_CALL_PROVIDERS, MAY_CALL_ENDPOINTS = "inference.serverless.write", "inference.endpoints.infer.write"
 
+OLD_ROLES = frozenset({"read", "write", "contributor", "admin"})
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -22,17 +25,17 @@ class Account:
     name: str | None = None
     token_name: str | None = None
     role: str | None = None
-    """"read", "write" or "fineGrained"."""
-    permissions: frozenset[str] = frozenset()
+    """"read", "write", …, or "fineGrained"."""
+    permissions: frozenset[str] | None = None
     """Of a fine-grained token, on whatever account or organisation."""
     organisations: tuple[str, ...] = ()
     is_pro: bool | None = None
 
     def may(self, permission: str) -> bool | None:
         """Tell whether the token has `permission`; None where the Hub does not say."""
-        if self.role is None:
-            return None
-        return self.role in ("read", "write") or permission in self.permissions
+        if self.role in OLD_ROLES:
+            return True
+        return None if self.permissions is None else permission in self.permissions
 
 
 def account_url(hub_endpoint: str) -> str:
@@ -56,7 +59,9 @@ def read_account(body: Any) -> Account:
         name=_text(found.get("name")),
         token_name=_text(token.get("displayName")),
         role=_text(token.get("role")),
-        permissions=frozenset(one for one in [*as_list(fine.get("global")), *scoped] if isinstance(one, str)),
+        permissions=frozenset(one for one in [*as_list(fine.get("global")), *scoped] if isinstance(one, str))
+        if fine
+        else None,
         organisations=tuple(name for name in organisations if isinstance(name, str)),
         is_pro=is_pro if isinstance(is_pro, bool) else None,
     )

@@ -92,13 +92,13 @@ def check_account(connection: HFConnection, credentials: Credentials) -> Finding
 
 def _account_found(account: Account, needed: str) -> Finding:
     facts = {"name": account.name, "token_name": account.token_name, "role": account.role, "is_pro": account.is_pro,
-             "permissions": sorted(account.permissions), "organisations": list(account.organisations)}  # fmt: skip
+             "permissions": sorted(account.permissions or ()), "organisations": list(account.organisations)}  # fmt: skip
     pro = " (PRO)" if account.is_pro else ""
     said = f"{account.name or 'nameless'}{pro}, token {account.token_name!r} of role {account.role}"
     if account.may(needed) is False:
         what = "Inference Providers" if needed == MAY_CALL_PROVIDERS else "your Inference Endpoints"
         mend = f'edit it at https://huggingface.co/settings/tokens and tick "Make calls to {what}"'
-        return Finding("account", "failure", f"{said}: it may not make calls to {what}", mend, facts)
+        return Finding("account", "warning", f"{said}: it seems not to be allowed calls to {what}", mend, facts)
     may = "may make calls to models" if account.may(needed) else "what it may do is not told"
     return Finding("account", "ok", f"{said}: {may}", facts=facts)
 

@@ -248,9 +248,10 @@ def test_permissions() -> None:
         True,
         None,
     )
+    assert read_account({"auth": {"accessToken": {"role": "fineGrained"}}}).may(MAY_CALL_PROVIDERS) is None
     assert (fine.organisations, fine.is_pro) == (("acme",), True)
     found = _account_found(fine, MAY_CALL_PROVIDERS)
-    assert (found.state, "ann (PRO), token 'laptop'" in found.said) == ("failure", True)
+    assert (found.state, "ann (PRO), token 'laptop'" in found.said) == ("warning", True)
     assert 'tick "Make calls to Inference Providers"' in (found.mend or "")
     assert "your Inference Endpoints" in (_account_found(fine, MAY_CALL_ENDPOINTS).mend or "")
     assert _account_found(read_account(None), MAY_CALL_PROVIDERS).said.endswith("what it may do is not told")
