@@ -88,7 +88,7 @@ example-%: .venv-examples/ready
 	@.venv-examples/bin/python examples/$*.py $(ARGS)
 
 test-recipes: .venv-recipes/ready
-	DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false .venv-recipes/bin/python -m pytest tests/integration/test_recipes.py
+	DO_NOT_TRACK=1 HAYSTACK_TELEMETRY_ENABLED=false PREFECT_SERVER_ANALYTICS_ENABLED=false .venv-recipes/bin/python -m pytest tests/integration/test_recipes.py
 
 soak-batch: $(VENV)/test
 	$(BIN)/python tests/integration/soak_batch.py

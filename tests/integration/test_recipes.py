@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import httpx
 import pytest
+from everywhere import be_everywhere
 
 from langchain_hf_inference.testing import InferenceServer
 
@@ -20,14 +20,7 @@ def test_recipe(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """The block runs, its model's requests going to the scripted server."""
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     with InferenceServer() as server:
-        target, send = httpx.URL(server.url), httpx.Client.send
-
-        def redirected(self: httpx.Client, request: httpx.Request, **kwargs: object) -> httpx.Response:
-            if request.url.host == "router.huggingface.co":
-                request.url = request.url.copy_with(scheme="http", host=target.host, port=target.port)
-            return send(self, request, **kwargs)
-
-        monkeypatch.setattr(httpx.Client, "send", redirected)
+        be_everywhere(server, monkeypatch)
         exec(compile(RECIPES[name], name, "exec"), {"__name__": "recipe"})
         assert {request.body["model"] for request in server.requests} == {"Qwen/Qwen3-32B"}
 

@@ -7,18 +7,18 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 import httpx
 import pytest
 from calling import call
+from everywhere import be_everywhere
 from hypothesis import settings
 from typing_at import Done, Typed
 
 from langchain_hf_inference import ChatHFInference, _chat_call
-from langchain_hf_inference._transport import http, hub
+from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.lookups import forget_lookups
 from langchain_hf_inference.testing import InferenceServer
 
@@ -137,32 +137,9 @@ def told() -> Iterator[list[str]]:
 
 @pytest.fixture
 def internet(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every host be the scripted server."""
+    """Let every host be the scripted server, and have a token."""
     monkeypatch.setenv("HF_TOKEN", "hf_docs")
-
-    def redirected(request: httpx.Request) -> None:
-        target = httpx.URL(server.url)
-        request.url = request.url.copy_with(scheme="http", host=target.host, port=target.port)
-
-    async def aredirected(request: httpx.Request) -> None:
-        redirected(request)
-
-    leased, aleased = http.leased, http.aleased
-
-    @contextmanager
-    def everywhere(origin: str) -> Iterator[httpx.Client]:
-        with leased(server.url if "127.0.0.1" not in origin else origin) as client:
-            client.event_hooks = {"request": [redirected] if "127.0.0.1" not in origin else []}
-            yield client
-
-    @asynccontextmanager
-    async def aeverywhere(origin: str):
-        async with aleased(server.url if "127.0.0.1" not in origin else origin) as client:
-            client.event_hooks = {"request": [aredirected] if "127.0.0.1" not in origin else []}
-            yield client
-
-    monkeypatch.setattr(http, "leased", everywhere)
-    monkeypatch.setattr(http, "aleased", aeverywhere)
+    be_everywhere(server, monkeypatch)
 
 
 @pytest.fixture
