@@ -153,7 +153,7 @@ def run_on_ray(
         source: JSONL: a file, a folder, or several, wherever Ray Data reads.
         output: A folder for JSONL files of answers, in OpenAI's batch form.
         errors: A folder for those of failures; `<output>-errors` by default.
-        workers: Processes that send.
+        workers: The most processes that send; fewer where the cluster has fewer free cores.
         batch_size: Lines that a worker takes at a time, and that are sent again if it dies.
     """
     began = time.monotonic()
@@ -166,7 +166,7 @@ def run_on_ray(
         fn_constructor_args=(_settings(job), budget, uuid4().hex),
         batch_size=batch_size,
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=workers),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),  # a fixed size would wait for as many cores
         num_cpus=1,
     ).materialize()
     done.write_datasink(_Lines(output, ok=True))

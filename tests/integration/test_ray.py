@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -118,3 +119,18 @@ def test_actions_and_mixed_lines(server: Counting, tmp_path: Path) -> None:
     assert (done.succeeded, done.failed, done.exit_code) == (3, 1, 1)
     assert rows(tmp_path / "out").keys() == {"a", "b", "c"}
     assert all("temperature" not in r.body or r.body["temperature"] == 0.5 for r in server.requests)
+
+
+def test_block_of_the_docs(server: Counting, tmp_path: Path) -> None:
+    """The block of docs/how-to/batch.md runs as it stands, but for its addresses."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "batch.md").read_text()
+    (block,) = re.findall(r"^```python ray\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "in").mkdir()
+    lines(tmp_path / "in" / "a.jsonl", 20)
+    for there, here in (("s3://bucket", str(tmp_path)), ("http://vllm:8000", server.url)):
+        assert there in block
+        block = block.replace(there, here)
+
+    exec(compile(block, "batch.md", "exec"), {})
+
+    assert len(rows(tmp_path / "out")) == 19, "the missing model's line is among the errors"
