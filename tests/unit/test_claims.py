@@ -112,3 +112,15 @@ def test_reference_by_engine(column: str) -> None:
                 assert f"`{dialect.renamed[name]}`" in row[place], name
     known = set(re.findall(r"`(\w+)`", " ".join(row[0] for row in rows)))
     assert dialect.refused.keys() | dialect.ignored | dialect.renamed.keys() <= known | {"top_logprobs"}
+
+
+PARTS = {"pictures": {"image_url"}, "sound": {"input_audio", "audio_url"}, "video": {"video_url"}, "files": {"file"}}
+
+
+@pytest.mark.parametrize("title", COLUMNS)
+def test_media_by_engine(title: str) -> None:
+    """What the page on pictures says an engine reads is what its row lets through."""
+    heading, _, *rows = table((ROOT / "docs" / "how-to" / "images.md").read_text(), "| | pictures")
+    (row,) = [row for row in rows if row[0] == title]
+    for kind, parts in PARTS.items():
+        assert (row[heading.index(kind)] == "yes") == bool(parts & DIALECTS[COLUMNS[title]].parts), kind
