@@ -23,6 +23,8 @@ from langchain_hf_inference.errors import HFInferenceError
 QUESTION = "What is the capital of France?"
 TOOL_QUESTION = "What is the weather in Paris?"
 SCHEMA_QUESTION = "Alice is 30 years old."
+MAX_TOKENS = 2048
+"""Enough to think before such questions."""
 WEATHER = {
     "name": "get_weather", "description": "Tell the weather of a city.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
@@ -50,7 +52,7 @@ def examine(place: dict[str, Any], *, timeout: float = 60.0) -> Iterator[Finding
             yield Finding("model", "skipped", "none is named", to_do)
         elif healthy:
             patience: dict[str, Any] = {"timeout": timeout, "stream_chunk_timeout": timeout, "max_retries": 0}
-            yield from _of_model(ChatHFInference(**place, **patience, temperature=0, max_tokens=512))
+            yield from _of_model(ChatHFInference(**place, **patience, temperature=0, max_tokens=MAX_TOKENS))
     except (HFInferenceError, ValidationError) as error:
         yield failed("settings", error)
 
@@ -141,6 +143,15 @@ def try_tool(model: ChatHFInference, dialect: str | None) -> Finding:
             return failed("tool call", error, switch)
     facts = {"tool_calls": message.tool_calls, "invalid_tool_calls": message.invalid_tool_calls, "text": message.text,
              "warnings": warned}  # fmt: skip
+    if not message.tool_calls and message.response_metadata.get("finish_reason") == "length":
+        said = f"it had not called any after {MAX_TOKENS:,} tokens"
+        return Finding(
+            "tool call",
+            "warning",
+            said,
+            "give it more tokens, or have it think less: reasoning_effort, chat_template_kwargs",
+            facts,
+        )
     if not message.tool_calls:
         broken = [call["error"] or call["args"] for call in message.invalid_tool_calls]
         said = (

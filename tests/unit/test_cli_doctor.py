@@ -223,6 +223,22 @@ def test_no_tool_is_called(typed: Typed) -> None:
     assert "function_calling" in of(done, "JSON Schema")["mend"]
 
 
+def test_thinking_too_long(typed: Typed) -> None:
+    """A model that is cut off while it thinks is not told to be one that cannot call tools."""
+
+    def thinking(method: str, path: str, body: Any) -> Any:
+        answer = message(content="", reasoning_content="Well, " * 9)
+        answer["choices"][0]["finish_reason"] = "length"
+        return None if method == "GET" else answer
+
+    with Loopback(thinking) as server:
+        done = typed("doctor", "m", "--endpoint-url", server.url, "--json")
+
+    assert (done.code, states(done)["tool call"]) == (0, "warning")
+    assert (of(done, "answer")["state"], of(done, "answer")["facts"]["reasoning"]) == ("warning", True)
+    assert server.bodies[0]["max_tokens"] == 2048
+
+
 def test_model_that_is_not_there(typed: Typed) -> None:
     """A name that the server does not list is pointed at, with those that it does."""
     with InferenceServer(models=["org/one"]) as server:
