@@ -87,6 +87,8 @@ class Dialect:
     """The key of a text in `POST /tokenize`; None where there is no such route."""
     tokenize_body: Mapping[str, Any] = field(default_factory=dict)
     """What goes with it there; None stands for the model's name, where that is known."""
+    lists_models: bool = True
+    """False where `/v1/models` is no list of the names that may be asked for."""
     tools_switch: str | None = None
     """What a server of this kind has to be started with, so that it calls tools."""
     structured_output: Literal["json_schema", "function_calling"] = "json_schema"
@@ -117,6 +119,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 schema_format="tgi",
                 developer_role=False,
                 content_with_calls=False,
+                lists_models=False,  # it answers to every name
                 unnamed_model="tgi",  # versions before 2.2 require a name; "tgi" is "the one you serve"
                 parts=frozenset({"text", "image_url"}),
                 schema_with_tools=False,
@@ -170,6 +173,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                                    "parallel_tool_calls", "response_format", "reasoning_effort", "user"}),
                 refused=dict.fromkeys(("top_k", "min_p", "typical_p", "repetition_penalty", "tool_prompt"), _NOT_IN_TS),
                 developer_role=False,
+                lists_models=False,  # it lists the Hub's cache, and loads what is asked for
                 stream_options=False,
                 parts=_ALL_PARTS - {"file"},
                 structured_output="function_calling",

@@ -13,12 +13,12 @@ from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._profiles import known_models, plain_id, providers_of
 from langchain_hf_inference._protocol.account import MAY_CALL_ENDPOINTS, MAY_CALL_PROVIDERS, Account
 from langchain_hf_inference._protocol.dialects import dialect_of
-from langchain_hf_inference._protocol.offers import Offer
 from langchain_hf_inference._protocol.routing import ROUTER_URL, Route, is_hugging_face_host, shown_url
 from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.tokens import Credentials, TokenSource
 from langchain_hf_inference.chat_models import ChatHFInference
 from langchain_hf_inference.cli.findings import Finding, failed
+from langchain_hf_inference.cli.offer_rows import offer_row
 from langchain_hf_inference.errors import (
     APIConnectionError,
     APIStatusError,
@@ -125,7 +125,7 @@ def check_server(model: ChatHFInference, credentials: Credentials) -> Finding:
         said += f", context {facts.context_length:,} tokens"
     found = {"engine": engine, "version": number, "model": model.model or facts.model, "models": names,
              "context_length": facts.context_length}  # fmt: skip
-    if model.model and names and model.model not in names and engine not in ("tgi", "transformers"):
+    if model.model and names and model.model not in names and dialect_of(engine or "openai").lists_models:
         mend = f"it serves {', '.join(names[:5])}; leave MODEL out to take the first"
         return Finding("server", "warning", said + f"; {model.model} is not in its list", mend, found)
     return Finding("server", "ok", said + note, facts=found)
@@ -159,11 +159,6 @@ def check_offers(model: ChatHFInference) -> Finding:
         return Finding("providers", "failure", f"{', '.join(missing)} does not serve it just now",
                        f"these do: {', '.join(names)}", {"offers": rows})  # fmt: skip
     return Finding("providers", "ok", f"{len(live)} live: {', '.join(names)}", facts={"offers": rows})
-
-
-def offer_row(offer: Offer) -> dict[str, Any]:
-    """Give an offer as data."""
-    return {name: getattr(offer, name) for name in Offer.__slots__}
 
 
 def first_checks(place: dict[str, Any]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from langchain_hf_inference._protocol.dialects import ENGINES
 from langchain_hf_inference.cli.findings import Finding
+from langchain_hf_inference.cli.offer_rows import offer_table
 from langchain_hf_inference.cli.options import FAILED, complete_model, json_option, named_place, place_options
 from langchain_hf_inference.cli.trials import examine
 
@@ -96,34 +97,3 @@ def _show(console: Console, finding: Finding) -> None:
 def _show_offers(console: Console, finding: Finding) -> None:
     if offers := finding.facts.get("offers"):
         console.print(Padding(offer_table(offers), (0, 0, 0, _WIDTH + 3)))
-
-
-def offer_table(offers: Sequence[dict[str, Any]]) -> Table:
-    """Draw who offers a model: dollars per million tokens, context, what is supported, how fast."""
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("provider", "$/M in", "$/M out", "context", "tools", "schema", "first token", "tokens/s"):
-        table.add_column(name, justify="left" if name == "provider" else "right")
-    for offer in offers:
-        name = offer["provider"] if offer["is_live"] else f"{offer['provider']} (down)"
-        latency, speed, length = offer["first_token_latency_ms"], offer["throughput"], offer["context_length"]
-        table.add_row(
-            name,
-            dollars(offer["input_price"]),
-            dollars(offer["output_price"]),
-            f"{length:,}" if length else "?",
-            yes_no(offer["supports_tools"]),
-            yes_no(offer["supports_structured_output"]),
-            f"{latency:,.0f} ms" if latency else "?",
-            f"{speed:,.0f}" if speed else "?",
-        )
-    return table
-
-
-def dollars(value: float | None) -> str:
-    """Write a price per million tokens."""
-    return "?" if value is None else f"{value:.2f}"
-
-
-def yes_no(value: bool | None) -> str:
-    """Write a flag that may not be known."""
-    return {True: "yes", False: "no", None: "?"}[value]

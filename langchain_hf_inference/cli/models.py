@@ -16,8 +16,7 @@ from langchain_hf_inference._profiles import known_models
 from langchain_hf_inference._protocol.offers import ModelOffers, Offer
 from langchain_hf_inference._protocol.routing import is_hugging_face_host
 from langchain_hf_inference._transport.tokens import TokenSource
-from langchain_hf_inference.cli.checks import offer_row
-from langchain_hf_inference.cli.doctor import dollars, yes_no
+from langchain_hf_inference.cli.offer_rows import dollars, offer_row, yes_no
 from langchain_hf_inference.cli.options import json_option, named_place, place_options
 
 SORTS = ("name", "price", "context", "speed")

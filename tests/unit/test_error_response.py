@@ -121,10 +121,14 @@ def test_core_classes(kind: type[errors.HFInferenceError], cores: list[type], re
     ],
 )
 def test_mends(status: int, body: Any, words: str) -> None:
-    """After the server's words stands what the user can do."""
-    message = str(error_of(status, body, request=ROUTER))
+    """After the server's words stands what the user can do; `mend` is that alone, through a pickle too."""
+    error = pickle.loads(pickle.dumps(error_of(status, body, request=ROUTER)))
+    message = str(error)
 
-    assert words in message
+    assert error.mend
+    assert message.endswith(f"({error.mend})")
+
+    assert words in error.mend
     assert message.index(
         str(body["error"]) if isinstance(body["error"], str) else body["error"]["message"]
     ) < message.index(words)
