@@ -11,6 +11,7 @@ In code of your own there is nothing like this: `ChatHFInference(model="Qwen/Qwe
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -52,6 +53,7 @@ def _embedded(say: Any, host: str) -> Iterator[dict[str, Any]]:
         with InferenceServer(host=host) as server:
             yield {"endpoint_url": server.url, "model": "scripted/chat"}
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the engine is a process of its own: it ends with us
     with engines.serving("mlx", host=host) as engine:
         say(f"Server: mlx-lm {engine.engine.version} on {engine.url}, a real engine with a tiny model made here")
         say("(0.9 million parameters: it knows the script of tests/models and little else)\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -55,7 +57,7 @@ def test_runs_without_a_token(name: str) -> None:
 
 
 @contextmanager
-def running(name: str, **environment: str) -> Iterator[str]:
+def running(name: str, end: int = signal.SIGINT, **environment: str) -> Iterator[str]:
     """Run an example that serves, and give its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -77,7 +79,7 @@ def running(name: str, **environment: str) -> Iterator[str]:
                 time.sleep(0.2)
         yield url
     finally:
-        process.send_signal(2)  # as Ctrl-C does: the engine ends with it
+        process.send_signal(end)
         process.communicate(timeout=20)
 
 
@@ -94,6 +96,21 @@ def test_fastapi_sse() -> None:
     assert "".join(json.loads(data) for name, data in events if name == "text") == FRANCE
     assert len([name for name, _ in events if name == "text"]) > 3
     assert (events[-1][0], json.loads(events[-1][1])["output_tokens"]) == ("done", 8)
+
+
+@pytest.mark.skipif(not shutil.which("pgrep"), reason="there is no pgrep to find processes with")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_engine_ends_too(end: int) -> None:
+    """Whatever ends an example, the engine that it started ends with it."""
+    before = engines_now()
+    with running("chat_page", end):
+        assert engines_now() - before
+    assert engines_now() <= before
+
+
+def engines_now() -> set[str]:
+    """Give the processes of mlx-lm."""
+    return set(subprocess.run(["pgrep", "-f", "mlx_lm.server"], capture_output=True, text=True).stdout.split())
 
 
 def test_fastapi_sse_failing() -> None:
