@@ -14,15 +14,16 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from langchain_hf_inference._protocol.account import MAY_CALL_PROVIDERS, read_account
 from langchain_hf_inference._protocol.chat_response import ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
 from langchain_hf_inference._protocol.completion import CompletionStreamReader, read_completion
-from langchain_hf_inference._protocol.detection import read_info, read_models
+from langchain_hf_inference._protocol.detection import VERSIONS, read_info, read_models, read_names, read_version
 from langchain_hf_inference._protocol.embedding import read_embeddings
 from langchain_hf_inference._protocol.error_response import error_for_response
 from langchain_hf_inference._protocol.generate import GenerateStreamReader, read_generate
 from langchain_hf_inference._protocol.http1 import AnswerReader, BadHTTPError
-from langchain_hf_inference._protocol.offers import cost_of, read_offers
+from langchain_hf_inference._protocol.offers import cost_of, read_all_offers, read_offers
 from langchain_hf_inference._protocol.other_tasks import read_classes, read_image, read_ranking
 from langchain_hf_inference._protocol.providers import read_provider_models
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
@@ -160,6 +161,13 @@ def lookups(data: bytes) -> None:
     offers = read_offers(value, "m")
     cost_of({"input_tokens": 3, "output_tokens": 2}, None, offers.serving(["auto"]) if offers else [])
     read_provider_models(value)
+    assert all(isinstance(name, str) for name in read_names(value))
+    for engine in VERSIONS:
+        assert isinstance(read_version(engine, value), str | None)
+    for one in read_all_offers(value):
+        one.serving([])
+    account = read_account(value)
+    assert account.may(MAY_CALL_PROVIDERS) in (True, False, None)
 
 
 def error_response(data: bytes) -> None:
