@@ -21,6 +21,7 @@ import gradio as gr
 from pydantic import ValidationError
 
 from langchain_hf_inference import ChatHFInference, HFInferenceError
+from langchain_hf_inference.nodes.action import error_envelope
 from langchain_hf_inference.testing import InferenceServer
 from served import served
 
@@ -32,7 +33,7 @@ def settings_of(values: tuple[Any, ...]) -> dict[str, Any]:
     """Give the settings that are set: an empty field leaves the choice to the server."""
     given = dict(zip(NAMES, values, strict=True))
     seed = str(given.pop("seed") or "").strip()
-    return {**given, **({"seed": int(seed)} if seed.isdigit() else {})}
+    return {**given, **({"seed": int(seed) if seed.isdigit() else seed} if seed else {})}
 
 
 def arguments_of(model: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +68,7 @@ async def answers(
             whole = chunk if whole is None else whole + chunk
             yield talk + shown(whole), facts(whole, time.monotonic() - begun)
     except (HFInferenceError, ValidationError) as error:
-        text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        text = error_envelope(error)["message"]
         yield (
             talk
             + shown(whole)

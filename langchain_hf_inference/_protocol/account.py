@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from langchain_hf_inference._protocol.wire import as_list, as_object
 
@@ -36,6 +37,12 @@ class Account:
         if self.role in OLD_ROLES:
             return True
         return None if self.permissions is None else permission in self.permissions
+
+
+def needed_permission(url: str) -> str:
+    """Give the permission that a fine-grained token needs to call `url`, a host of Hugging Face's."""
+    host = urlsplit(url).hostname or ""
+    return MAY_CALL_ENDPOINTS if host.endswith(".endpoints.huggingface.cloud") else MAY_CALL_PROVIDERS
 
 
 def account_url(hub_endpoint: str) -> str:

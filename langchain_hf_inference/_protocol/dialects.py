@@ -87,6 +87,8 @@ class Dialect:
     """The key of a text in `POST /tokenize`; None where there is no such route."""
     tokenize_body: Mapping[str, Any] = field(default_factory=dict)
     """What goes with it there; None stands for the model's name, where that is known."""
+    chats: bool = True
+    """False where there are embeddings, rankings and classes alone."""
     lists_models: bool = True
     """False where `/v1/models` is no list of the names that may be asked for."""
     tools_switch: str | None = None
@@ -187,6 +189,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 parts=frozenset({"text"}),
                 structured_output="function_calling",
             ),
+            # source: text-embeddings-inference router/src/http/server.rs; no row for what chats
+            Dialect("tei", "Text Embeddings Inference", chats=False),
             # Providers called directly with their own key; what the router would rewrite we write.
             # source: huggingface_hub 2.4.0 inference/_providers, read 2026-11-20
             Dialect("provider", "the provider"),

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from langchain_hf_inference._protocol.dialects import ENGINES
+from langchain_hf_inference._protocol.dialects import ENGINES, dialect_of
 from langchain_hf_inference._protocol.providers import PROVIDER_CHAT_URLS, ROUTING_POLICIES
 from langchain_hf_inference.errors import ConfigurationError
 
@@ -242,13 +242,13 @@ def _provider_route(model: str, provider: str, *, own_key: bool) -> Route:
 
 
 def check_chats(route: Route) -> None:
-    """Refuse to chat with Text Embeddings Inference.
+    """Refuse to chat with a server that does not.
 
     Raises:
         ConfigurationError: The route leads there.
     """
-    if route.dialect == "tei":
+    if route.dialect and not (dialect := dialect_of(route.dialect)).chats:
         raise ConfigurationError(
-            f"{shown_url(route.url)} is Text Embeddings Inference, which does not chat; "
+            f"{shown_url(route.url)} is {dialect.title}, which does not chat; "
             "use HFInferenceEmbeddings, HFReranker or HFTextClassifier"
         )

@@ -11,8 +11,9 @@ from typing import Any
 from langchain_hf_inference import _transport
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._profiles import known_models, plain_id, providers_of
-from langchain_hf_inference._protocol.account import MAY_CALL_ENDPOINTS, MAY_CALL_PROVIDERS, Account
+from langchain_hf_inference._protocol.account import MAY_CALL_PROVIDERS, Account, needed_permission
 from langchain_hf_inference._protocol.dialects import dialect_of
+from langchain_hf_inference._protocol.providers import ROUTING_POLICIES
 from langchain_hf_inference._protocol.routing import ROUTER_URL, Route, is_hugging_face_host, shown_url
 from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.tokens import Credentials, TokenSource
@@ -68,7 +69,7 @@ def check_token(place: dict[str, Any]) -> Finding:
 
 def check_account(connection: HFConnection, credentials: Credentials) -> Finding:
     """Ask the Hub whose token it is, and what it may do."""
-    endpoint, url = hub.hub_endpoint(), connection.endpoint_url or ROUTER_URL
+    endpoint = hub.hub_endpoint()
     if credentials.is_provider_key:
         return Finding(
             "account", "skipped", "not asked: the key is not one of Hugging Face's (it does not begin with hf_)"
@@ -85,9 +86,7 @@ def check_account(connection: HFConnection, credentials: Credentials) -> Finding
     except HFInferenceError as error:
         return Finding("account", "warning", f"not known: {error}", "check the connection to huggingface.co",
                        {"error": type(error).__name__})  # fmt: skip
-    return _account_found(
-        account, MAY_CALL_ENDPOINTS if url.endswith("endpoints.huggingface.cloud") else MAY_CALL_PROVIDERS
-    )
+    return _account_found(account, needed_permission(connection.endpoint_url or ROUTER_URL))
 
 
 def _account_found(account: Account, needed: str) -> Finding:
@@ -119,13 +118,13 @@ def check_server(model: ChatHFInference, credentials: Credentials) -> Finding:
     facts = _transport.lookups.server_facts(transport, url, credentials)
     engine = model.engine or facts.engine
     number = _transport.lookups.server_version(transport, url, engine, credentials)
-    title = dialect_of(engine or "openai").title if engine != "tei" else "Text Embeddings Inference"
-    said = f"{title}{f' {number}' if number else ''}, model {model.model or facts.model or 'not named'}"
+    row = dialect_of(engine or "openai")
+    said = f"{row.title}{f' {number}' if number else ''}, model {model.model or facts.model or 'not named'}"
     if facts.context_length:
         said += f", context {facts.context_length:,} tokens"
     found = {"engine": engine, "version": number, "model": model.model or facts.model, "models": names,
-             "context_length": facts.context_length}  # fmt: skip
-    if model.model and names and model.model not in names and dialect_of(engine or "openai").lists_models:
+             "context_length": facts.context_length, "chats": row.chats}  # fmt: skip
+    if model.model and names and model.model not in names and row.lists_models:
         mend = f"it serves {', '.join(names[:5])}; leave MODEL out to take the first"
         return Finding("server", "warning", said + f"; {model.model} is not in its list", mend, found)
     return Finding("server", "ok", said + note, facts=found)
@@ -151,7 +150,7 @@ def check_offers(model: ChatHFInference) -> Finding:
     live, asked = [offer for offer in model.offers if offer.is_live], providers_of(model.model, model.provider)
     rows = [offer_row(offer) for offer in model.offers]
     names = [offer.provider for offer in live]
-    missing = [name for name in asked if name not in names and name not in ("fastest", "cheapest", "preferred")]
+    missing = [name for name in asked if name not in names and name not in ROUTING_POLICIES]
     if not live:
         return Finding("providers", "failure", "no provider serves it just now",
                        "choose another model: hf-inference models", {"offers": rows})  # fmt: skip
@@ -161,6 +160,12 @@ def check_offers(model: ChatHFInference) -> Finding:
     return Finding("providers", "ok", f"{len(live)} live: {', '.join(names)}", facts={"offers": rows})
 
 
+def credentials_of(connection: HFConnection) -> Credentials:
+    """Give the token, asking nobody; an ambient one is looked for where it may go."""
+    ambient = is_hugging_face_host(connection.endpoint_url or ROUTER_URL)
+    return TokenSource(connection.api_key).credentials(ambient=ambient)
+
+
 def first_checks(place: dict[str, Any]) -> Iterator[Finding]:
     """Check what needs no model."""
     yield check_versions()
@@ -168,4 +173,4 @@ def first_checks(place: dict[str, Any]) -> Iterator[Finding]:
     yield token
     connection = HFConnection(**{name: value for name, value in place.items() if name != "model"})
     if token.facts.get("sent") and is_hugging_face_host(connection.endpoint_url or ROUTER_URL):
-        yield check_account(connection, TokenSource(place.get("api_key")).credentials(ambient=True))
+        yield check_account(connection, credentials_of(connection))

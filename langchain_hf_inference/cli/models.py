@@ -14,8 +14,7 @@ from langchain_hf_inference import _transport
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._profiles import known_models
 from langchain_hf_inference._protocol.offers import ModelOffers, Offer
-from langchain_hf_inference._protocol.routing import is_hugging_face_host
-from langchain_hf_inference._transport.tokens import TokenSource
+from langchain_hf_inference.cli.checks import credentials_of
 from langchain_hf_inference.cli.offer_rows import dollars, offer_row, yes_no
 from langchain_hf_inference.cli.options import json_option, named_place, place_options
 
@@ -35,14 +34,21 @@ def models(search: str | None, tools: bool, sort: str, known: bool, as_json: boo
     Prices are US dollars per million tokens.
     """
     place = named_place(None, **where)
+    if known and (sort not in ("name", "context") or where["provider"] or where["endpoint_url"]):
+        raise click.UsageError("--known has neither providers, prices nor speeds, and asks no server")
+    if place.get("endpoint_url") and not known and (tools or sort != "name" or where["provider"]):
+        raise click.UsageError(
+            "a server of your own tells the names of its models alone: no --tools, --sort, --provider"
+        )
     if known:
         rows = [{"model": name, **row} for name, row in known_models().items() if _fits(name, search)]
         rows = [row for row in rows if "tools" in row["can"] or not tools]
+        rows.sort(key=lambda row: (-row["context"] if sort == "context" else 0, row["model"]))
         lines = [[row["model"], f"{row['context']:,}", " ".join(row["can"])] for row in rows]
         _print(rows, ("model", "context", "can"), lines, as_json=as_json)
         return
     connection, url = HFConnection(**{k: v for k, v in place.items() if k != "provider"}), place.get("endpoint_url")
-    credentials = TokenSource(place.get("api_key")).credentials(ambient=url is None or is_hugging_face_host(url))
+    credentials = credentials_of(connection)
     if url:
         names = _transport.lookups.server_models(connection._transport(), url, credentials)
         shown = [{"model": name} for name in names if _fits(name, search)]

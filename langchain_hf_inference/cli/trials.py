@@ -12,10 +12,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from pydantic import ValidationError
 
 from langchain_hf_inference._protocol.dialects import dialect_of
-from langchain_hf_inference._protocol.routing import is_hugging_face_host
-from langchain_hf_inference._transport.tokens import TokenSource
 from langchain_hf_inference.chat_models import ChatHFInference
-from langchain_hf_inference.cli.checks import check_offers, check_route, check_server, first_checks
+from langchain_hf_inference.cli.checks import check_offers, check_route, check_server, credentials_of, first_checks
 from langchain_hf_inference.cli.findings import Finding, failed
 from langchain_hf_inference.embeddings import HFInferenceEmbeddings
 from langchain_hf_inference.errors import HFInferenceError
@@ -60,12 +58,11 @@ def examine(place: dict[str, Any], *, timeout: float = 60.0) -> Iterator[Finding
 def _of_model(model: ChatHFInference) -> Iterator[Finding]:
     if model.endpoint_url:
         # Not by way of `_resolved`, which asks the server: whether it is there is what is to be found.
-        credentials = TokenSource(model.api_key).credentials(ambient=is_hugging_face_host(model.endpoint_url))
-        server = check_server(model, credentials)
+        server = check_server(model, credentials_of(model))
         yield server
         if server.state == "failure":
             return
-        if server.facts["engine"] == "tei":
+        if not server.facts["chats"]:
             yield try_embedding(model)
             return
     routes, _ = model._resolved(model.model, needs_engine=True)

@@ -144,8 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
         if name != path and "/" in name:  # as the router answers
             return self._send(200, facts.offers(name).body)
         if path == "/api/whoami-v2":  # as the Hub answers
-            given = self.headers.get("authorization")
-            if given is None or given != f"Bearer {self.owner._api_key or given.removeprefix('Bearer ')}":
+            given, key = self.headers.get("authorization"), self.owner._api_key
+            if given is None or (key is not None and given != f"Bearer {key}"):
                 return self._send(401, {"error": "Invalid username or password."})
             return self._send(200, facts.account().body)
         reply = {"/v1/models": facts.models, "/info": facts.info}.get(path, lambda _: None)(self.owner._options)

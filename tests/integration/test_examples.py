@@ -142,6 +142,12 @@ def test_chat_page() -> None:
             assert words in code
         page.screenshot(path=SHOTS / "chat_page.png")
 
+        page.fill("#seed textarea, #seed input", "seven")
+        ask(page, "Hello")
+        page.wait_for_function(
+            "document.querySelector('#right-talk').innerText.includes('seed: Input should be a valid integer')"
+        )
+        page.fill("#seed textarea, #seed input", "7")
         ask(page, "What is the capital of Italy?")
         page.wait_for_function(
             "document.querySelector('#right-talk').innerText.includes('You said: What is the capital of Italy?')"

@@ -116,6 +116,8 @@ def test_models_known(typed: Typed) -> None:
 
     assert [row["model"] for row in rows] == ["Qwen/Qwen3-32B"]
     assert rows[0]["context"] > 0
+    lengths = [row["context"] for row in typed("models", "--known", "--sort", "context", "--json").json]
+    assert lengths == sorted(lengths, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,8 @@ def test_models_known(typed: Typed) -> None:
         (["chat", "m", "-m", "Hello", "--set", "temperature"], "is not NAME=VALUE", 2),
         (["models", "--endpoint-url", "http://127.0.0.1:9"], "cannot reach", 1),
         (["models", "--endpoint-url", "nowhere"], "is not an http(s) URL", 2),
+        (["models", "--endpoint-url", "http://127.0.0.1:9", "--tools"], "no --tools, --sort, --provider", 2),
+        (["models", "--known", "--sort", "price"], "--known has neither providers, prices nor speeds", 2),
         (["serve-scripted", "--fault", "sparks"], "'sparks' is none of", 2),
         (["nothing"], "No such command", 2),
     ],

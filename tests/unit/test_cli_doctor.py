@@ -8,7 +8,12 @@ import pytest
 from loopback import TGI_INFO, Loopback, message
 from typing_at import Done, Typed
 
-from langchain_hf_inference._protocol.account import MAY_CALL_ENDPOINTS, MAY_CALL_PROVIDERS, read_account
+from langchain_hf_inference._protocol.account import (
+    MAY_CALL_ENDPOINTS,
+    MAY_CALL_PROVIDERS,
+    needed_permission,
+    read_account,
+)
 from langchain_hf_inference._protocol.detection import VERSIONS, read_version
 from langchain_hf_inference.cli.checks import _account_found
 from langchain_hf_inference.cli.serve import FAULTS, fault_of
@@ -266,6 +271,8 @@ def test_permissions() -> None:
     )
     assert read_account({"auth": {"accessToken": {"role": "fineGrained"}}}).may(MAY_CALL_PROVIDERS) is None
     assert (fine.organisations, fine.is_pro) == (("acme",), True)
+    assert needed_permission("https://x.aws.endpoints.huggingface.cloud/v1") == MAY_CALL_ENDPOINTS
+    assert needed_permission("https://router.huggingface.co/v1") == MAY_CALL_PROVIDERS
     found = _account_found(fine, MAY_CALL_PROVIDERS)
     assert (found.state, "ann (PRO), token 'laptop'" in found.said) == ("warning", True)
     assert 'tick "Make calls to Inference Providers"' in (found.mend or "")
