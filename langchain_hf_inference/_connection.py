@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
 
 from langchain_hf_inference import _transport
 from langchain_hf_inference._protocol.dialects import Engine
@@ -101,9 +101,14 @@ class HFConnection(BaseModel):
     default_headers: dict[str, str] = Field(default_factory=dict, repr=False, exclude=True)
     """Headers sent with each request. Never shown or serialised: they may hold secrets."""
     http_client: Any = Field(default=None, repr=False, exclude=True)
-    """Your own `httpx.Client`, for proxies, certificates or tests; yours to close. Not pickled."""
+    """Your own `httpx.Client` (or `httpx2.Client`), for proxies, certificates or tests; yours to close. Not pickled."""
     http_async_client: Any = Field(default=None, repr=False, exclude=True)
-    """Your own `httpx.AsyncClient`."""
+    """Your own `httpx.AsyncClient` (or `httpx2.AsyncClient`), likewise."""
+    http_backend: Literal["httpx", "aiohttp"] | None = None
+    """What carries asynchronous calls: "httpx", or "aiohttp", which takes less CPU time with many requests in flight.
+
+    "aiohttp" needs the extra `langchain-hf-inference[aiohttp]`. None takes HF_INFERENCE_HTTP_BACKEND, else "httpx".
+    """
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further keys of the request's body, sent as they are."""
 
@@ -146,6 +151,21 @@ class HFConnection(BaseModel):
             return (value.connect, value.read)
         return value
 
+    @field_validator("default_headers")
+    @classmethod
+    def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if name.lower() in ("content-length", "transfer-encoding"):
+                raise ValueError(f"default_headers must not contain {name}: it is set for each request, from its body")
+        return value
+
+    @field_validator("http_client", "http_async_client")
+    @classmethod
+    def _check_client(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and (problem := _transport.clients.client_problem(value, info.field_name or "")):
+            raise ValueError(problem)
+        return value
+
     @field_validator("endpoint_url")
     @classmethod
     def _normalise_url(cls, value: str | None) -> str | None:
@@ -179,11 +199,11 @@ class HFConnection(BaseModel):
         They are shared by all models of the process that talk to the same host. Clients that you
         gave (`http_client`) stay open.
         """
-        _transport.pool.discard(origin_of(self.endpoint_url or ROUTER_URL))
+        _transport.clients.discard(origin_of(self.endpoint_url or ROUTER_URL))
 
     async def aclose(self) -> None:
         """Like `close`, for the async connections of the running event loop."""
-        await _transport.pool.adiscard(origin_of(self.endpoint_url or ROUTER_URL))
+        await _transport.clients.adiscard(origin_of(self.endpoint_url or ROUTER_URL))
 
     def _resolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
         """Give the routes to try, complete, and the token; asks the server or the Hub only where it must."""
@@ -254,7 +274,7 @@ class HFConnection(BaseModel):
     def _transport(self) -> HTTPTransport:
         """Give the transport for the settings as they are now: they may have been assigned since."""
         key = (self.timeout, self.stream_chunk_timeout, self.scale_up_timeout, self.max_retries, self.http_client,
-               self.http_async_client, self.default_headers)  # fmt: skip
+               self.http_async_client, self.http_backend, self.default_headers)  # fmt: skip
         last = self._last
         if last.transport is None or last.key != key:
             last.transport = _transport.http.HTTPTransport(
@@ -263,6 +283,7 @@ class HFConnection(BaseModel):
                 dict(self.default_headers),
                 self.http_client,
                 self.http_async_client,
+                _transport.clients.http_backend(self.http_backend),
             )
             last.key = key
         return last.transport

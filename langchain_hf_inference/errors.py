@@ -87,16 +87,21 @@ class ConfigurationError(HFInferenceError, ValueError):
 
 
 class APIConnectionError(HFInferenceError, core.ModelConnectionError):
-    """No answer came: name resolution, connection, TLS or the exchange itself failed."""
+    """There was no response: name resolution, connection, TLS or the exchange itself failed."""
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+        """False where nothing can have reached the server, so that the request cannot have produced output."""
+        self.keep_alive_race = False
+        """Whether the server had closed an idle connection just as the request was sent on it."""
 
 
 class APITimeoutError(APIConnectionError, core.ModelTimeoutError, TimeoutError):
     """No answer came in `timeout` seconds, or no next chunk in `stream_chunk_timeout` seconds."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
-        super().__init__(message)
-        self.sent = sent
-        """False where the request had not been sent yet, so that it cannot have produced output."""
+        super().__init__(message, sent=sent)
         self.partial: AIMessageChunk | None = None
         """What had been received when a stream stalled, else None."""
 

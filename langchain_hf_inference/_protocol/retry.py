@@ -1,4 +1,4 @@
-"""Whether to try again, and after how many seconds. Decides; the sleeping is done in `_transport/http.py`.
+"""Whether to try again, and after how many seconds. The waiting is done in `_transport/retrying.py`.
 
 Sources: RFC 9110 §10.2.3 for Retry-After; the RateLimit header of Hugging Face's proxy and the
 wording of Groq as recorded in 2025-2026.
@@ -17,7 +17,6 @@ from langchain_hf_inference._protocol.wire import as_object
 from langchain_hf_inference.errors import (
     APIConnectionError,
     APIStatusError,
-    APITimeoutError,
     HFInferenceError,
     ModelNotFoundError,
 )
@@ -31,7 +30,7 @@ _DURATION = r"([0-9.]+)(ms|h|m|s)"
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-SPREAD = 0.1
+RETRY_JITTER = 0.1
 """By how much of itself a wait that the server asked for may be longer."""
 
 
@@ -77,29 +76,31 @@ class RetryPolicy:
     """The most that a wait grows to where the server names none."""
     longest_s: float = 60.0
 
-    def delay_s(self, error: BaseException, attempt: int, *, chance: float) -> float | None:
+    def delay_s(self, error: BaseException, attempt: int, *, random_fraction: float) -> float | None:
         """Give the seconds to wait after failed attempt number `attempt` (from 1), or None to give up.
 
         Args:
-            chance: A random number from 0 to 1, drawn by the caller, since nothing here is random.
+            random_fraction: A random number from 0 to 1, drawn by the caller, since nothing here is random.
         """
         if not isinstance(error, HFInferenceError) or attempt > self.max_retries or not may_retry(error, attempt):
             return None
+        if isinstance(error, APIConnectionError) and error.keep_alive_race:
+            return 0.0  # on a new connection, which cannot fail in this way
         if isinstance(error, APIStatusError) and error.retry_after is not None:
             wait = error.retry_after
-            return wait * (1 + SPREAD * chance) if wait <= self.longest_s else None
-        return chance * min(self.growth_s, self.first_s * float(2**attempt))
+            return wait * (1 + RETRY_JITTER * random_fraction) if wait <= self.longest_s else None
+        return random_fraction * min(self.growth_s, self.first_s * float(2**attempt))
 
 
 def may_retry(error: HFInferenceError, attempt: int = 1) -> bool:
-    """Tell whether the same request may succeed and cannot have produced output.
+    """Return whether the same request may succeed and cannot have produced output.
 
-    A read timeout is not retried: the server may be at work on the first request, and bill both.
+    Once a request has been sent, the server may be at work on it, and bill it: neither a timeout nor a broken
+    connection is retried then. The exception is a connection kept alive that the server had closed before it read the
+    request.
     """
-    if isinstance(error, APITimeoutError):
-        return not error.sent
     if isinstance(error, APIConnectionError):
-        return True
+        return not error.sent or error.keep_alive_race
     if not isinstance(error, APIStatusError):
         return False
     if error.status_code in ONCE_STATUSES:
@@ -113,7 +114,7 @@ def may_fail_over(error: HFInferenceError) -> bool:
     """Tell whether another provider may do better: this one is down, busy, or does not have the model."""
     if isinstance(error, APIStatusError) and error.status_code == 429:
         return True
-    return may_retry(error) or isinstance(error, ModelNotFoundError | APITimeoutError)
+    return may_retry(error) or isinstance(error, ModelNotFoundError | APIConnectionError)
 
 
 def retry_after_s(headers: Mapping[str, str], body: Any, *, now: datetime) -> float | None:

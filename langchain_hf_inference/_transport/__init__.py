@@ -1,6 +1,6 @@
-"""How it goes over the wire: all the waiting there is. Nothing here decides what is said.
+"""Sends requests and waits for responses; what is sent is decided in `_protocol`.
 
-Its rooms are opened by the first call, since httpx would cost a tenth of langchain-core's own import.
+The modules are imported by the first call: httpx would add a tenth to the time that importing langchain-core takes.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_hf_inference._transport import http, lookups, pool, streams
+    from langchain_hf_inference._transport import backend, clients, http, lookups, streams
 
-__all__ = ["http", "lookups", "pool", "streams"]
+__all__ = ["backend", "clients", "http", "lookups", "streams"]
 
 
 def __getattr__(name: str) -> Any:

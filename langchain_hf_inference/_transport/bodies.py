@@ -1,51 +1,58 @@
-"""The body of an answer: as it comes, its start, or whole."""
+"""The body of a response: as it arrives, whole, or as much of it as an error needs."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing, suppress
+from contextlib import suppress
 from typing import cast
 
-import httpx
-
 from langchain_hf_inference._protocol.error_response import MAX_BODY_BYTES
+from langchain_hf_inference._transport import backend
+from langchain_hf_inference._transport.closing import adeadline, deadline
 
 MAX_ANSWER_BYTES = 1024 * 1024 * 1024
-"""A whole answer beyond this is a broken or hostile server: ten thousand vectors are below it, a bomb of gzip is not."""
+"""A response body beyond this size, decompressed, comes from a broken or hostile server; 10,000 vectors are below it."""
+ERROR_BODY_S = 5.0
+"""How long the body of an error may take to arrive: its status is known already."""
 
 
-def byte_chunks(response: httpx.Response) -> Generator[bytes]:
-    """Give the body as it comes, as a generator that can be closed.
+def byte_chunks(response: backend.Response) -> Generator[bytes]:
+    """Return an iterator over the decoded body that can be closed.
 
-    A body that is not compressed, as streams are, is taken from below httpx's decoders: they cost a tenth of a chunk.
-    What an event hook of the user's client has read already comes from httpx's memory of it.
+    An uncompressed body, as streams have, is read below httpx's decoders, which cost a tenth of a chunk. A body that is
+    in memory already (an event hook has read it, a mock made it) comes from there.
     """
     if "content-encoding" not in response.headers and not response.is_stream_consumed:
-        return cast("Generator[bytes]", iter(cast("httpx.SyncByteStream", response.stream)))
+        return cast("Generator[bytes]", iter(cast("backend.SyncByteStream", response.stream)))
     return cast("Generator[bytes]", response.iter_bytes())
 
 
-def abyte_chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+def abyte_chunks(response: backend.Response) -> AsyncGenerator[bytes]:
     """Like `byte_chunks`."""
     if "content-encoding" not in response.headers and not response.is_stream_consumed:
-        return cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))
+        return cast("AsyncGenerator[bytes]", aiter(cast("backend.AsyncByteStream", response.stream)))
     return cast("AsyncGenerator[bytes]", response.aiter_bytes())
 
 
-def whole_body(response: httpx.Response) -> bytes:
-    """Give all of a body. Raises httpx.DecodingError where it is larger than `MAX_ANSWER_BYTES`, unpacked."""
+def read_body(chunks: Generator[bytes]) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        httpx.DecodingError: It is larger than `MAX_ANSWER_BYTES` when decompressed.
+    """
     content, size = [], 0
-    for chunk in byte_chunks(response):
+    for chunk in chunks:
         content.append(chunk)
         size += len(chunk)
         _check_size(size)
     return b"".join(content)
 
 
-async def awhole_body(response: httpx.Response) -> bytes:
-    """Like `whole_body`."""
+async def aread_body(chunks: AsyncGenerator[bytes]) -> bytes:
+    """Like `read_body`."""
     content, size = [], 0
-    async for chunk in abyte_chunks(response):
+    async for chunk in chunks:
         content.append(chunk)
         size += len(chunk)
         _check_size(size)
@@ -54,28 +61,66 @@ async def awhole_body(response: httpx.Response) -> bytes:
 
 def _check_size(size: int) -> None:
     if size > MAX_ANSWER_BYTES:
-        raise httpx.DecodingError(f"it is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
+        raise backend.DecodingError(f"it is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
 
 
-def start_of(response: httpx.Response) -> bytes:
-    """Give as much of a body as an error may have; where it breaks off its status is still the news."""
-    content = b""
-    with suppress(httpx.HTTPError):
-        with closing(byte_chunks(response)) as chunks:
-            for chunk in chunks:
-                content += chunk
-                if len(content) > MAX_BODY_BYTES:
+class BodyPrefix:
+    """The first `limit` bytes of a body, decompressed no further than that."""
+
+    def __init__(self, response: backend.Response, limit: int) -> None:
+        self._limit = limit
+        self._decompressor = _decompressor(response)
+        self.content = b""
+        """What has arrived."""
+
+    def add(self, chunk: bytes) -> bool:
+        """Take a chunk as it arrived; return whether another is wanted."""
+        room = self._limit - len(self.content)
+        if self._decompressor is not None:
+            try:
+                chunk = self._decompressor.decompress(chunk, room)
+            except zlib.error:
+                return False
+        self.content += chunk[:room]
+        return len(self.content) < self._limit
+
+
+def _decompressor(response: backend.Response) -> zlib._Decompress | None:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding == "gzip":
+        return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    return zlib.decompressobj() if encoding == "deflate" else None
+
+
+def read_error_body(response: backend.Response, *, deadline_s: float = ERROR_BODY_S) -> bytes:
+    """Return the start of an error's body.
+
+    What arrived before it was interrupted, or before the deadline, counts: the status is what matters.
+    """
+    if response.is_stream_consumed:
+        return response.content[:MAX_BODY_BYTES]
+    prefix = BodyPrefix(response, MAX_BODY_BYTES)
+    with suppress(*interruptions()):
+        with deadline(response, deadline_s):
+            for chunk in cast("backend.SyncByteStream", response.stream):
+                if not prefix.add(chunk):
                     break
-    return content[:MAX_BODY_BYTES]
+    return prefix.content
 
 
-async def astart_of(response: httpx.Response) -> bytes:
-    """Like `start_of`."""
-    content = b""
-    with suppress(httpx.HTTPError):
-        async with aclosing(abyte_chunks(response)) as chunks:
-            async for chunk in chunks:
-                content += chunk
-                if len(content) > MAX_BODY_BYTES:
+async def aread_error_body(response: backend.Response, *, deadline_s: float = ERROR_BODY_S) -> bytes:
+    """Like `read_error_body`."""
+    if response.is_stream_consumed:
+        return response.content[:MAX_BODY_BYTES]
+    prefix = BodyPrefix(response, MAX_BODY_BYTES)
+    with suppress(*interruptions()):
+        async with adeadline(response, deadline_s):
+            async for chunk in cast("backend.AsyncByteStream", response.stream):
+                if not prefix.add(chunk):
                     break
-    return content[:MAX_BODY_BYTES]
+    return prefix.content
+
+
+def interruptions() -> tuple[type[Exception], ...]:
+    """Return what reading a body raises when it is interrupted, or takes longer than its deadline."""
+    return (TimeoutError, *backend.types_named("HTTPError", "StreamError"), *backend.aiohttp_errors())

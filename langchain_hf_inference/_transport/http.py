@@ -1,72 +1,102 @@
-"""The one door to httpx: send, stream, retry, fail over; sync and async.
+"""Sends requests: send, stream, retry, fail over; synchronous and asynchronous.
 
-Every decision is made elsewhere: what to send (`_protocol/chat_request.py`), which status is
-which error (`error_response.py`), whether to try again and when (`retry.py`). A stream is opened
-up to its first event before anything is handed out, and only this opening is tried again: after
-the first event a repetition could produce output twice.
+Every decision is made elsewhere: what to send (`_protocol/chat_request.py`), which status is which error
+(`error_response.py`), whether to try again and when (`retry.py`). A stream is opened up to its first event before
+anything is handed out, and only this opening is tried again: after the first event a repetition could produce output
+twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-import platform
+import logging
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache, partial
-from typing import Any, TypeVar
-
-import httpx
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from langchain_hf_inference import errors
-from langchain_hf_inference._protocol.error_response import MAX_BODY_BYTES, error_for_response
 from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy, may_fail_over
-from langchain_hf_inference._protocol.routing import origin_of
+from langchain_hf_inference._protocol.routing import origin_of, shown_url
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
-from langchain_hf_inference._transport.bodies import astart_of, awhole_body, start_of, whole_body
-from langchain_hf_inference._transport.failures import mapped_errors
-from langchain_hf_inference._transport.pool import aleased, leased
-from langchain_hf_inference._transport.retrying import OnRetry, apersisted, persisted
-from langchain_hf_inference._transport.streams import AsyncEventStream, EventStream, Timeouts
+from langchain_hf_inference._transport.attempt import Attempt, RequestTimeouts
+from langchain_hf_inference._transport.bodies import abyte_chunks, aread_body, byte_chunks, read_body
+from langchain_hf_inference._transport.clients import HTTPBackend, aacquire_client, acquire_client, loop_clients
+from langchain_hf_inference._transport.closing import AsyncOpenResponse, OpenResponse, closer
+from langchain_hf_inference._transport.exceptions import map_httpx_errors
+from langchain_hf_inference._transport.retrying import OnRetry, acall_with_retries, call_with_retries
+from langchain_hf_inference._transport.streams import (
+    AsyncEventStream,
+    EventStream,
+    Timeouts,
+    limit_reads,
+    limited_chunks,
+)
 from langchain_hf_inference._transport.tokens import Credentials
-from langchain_hf_inference._version import __version__
-
-USER_AGENT = f"langchain-hf-inference/{__version__}; python/{platform.python_version()}; httpx/{httpx.__version__}"
 
 T = TypeVar("T")
+_log = logging.getLogger("langchain_hf_inference")
+
+
+class Lease(Protocol):
+    """A client for one request, and how to return it."""
+
+    client: Any
+
+    def release(self) -> None:
+        """Return the client."""
+
+
+class SuppliedClient:
+    """A client that the user supplied, and closes.
+
+    Raises:
+        ConfigurationError: It is closed already.
+    """
+
+    __slots__ = ("client",)
+
+    def __init__(self, client: Any, argument: str) -> None:
+        if client.is_closed:
+            raise errors.ConfigurationError(f"{argument} is closed; pass one that is open, or none")
+        self.client = client
+
+    def release(self) -> None:
+        """Leave the client to its owner."""
 
 
 @dataclass(slots=True)
 class HTTPTransport:
-    """Sends requests over shared clients, or over the clients that the user gave.
+    """Sends requests over shared clients, or over the clients that the user supplied.
 
-    Each method takes requests that say the same to several providers, best first: the next is
-    tried where one cannot answer.
+    Each method takes requests that mean the same to several providers, best first: the next is tried where one
+    cannot answer.
     """
 
     timeouts: Timeouts
     policy: RetryPolicy
     headers: Mapping[str, str]
-    client: httpx.Client | None = None
-    async_client: httpx.AsyncClient | None = None
+    client: Any = None
+    async_client: Any = None
+    http_backend: HTTPBackend = "httpx"
     sleep: Callable[[float], None] = time.sleep
     asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     budget: RetryBudget = field(default_factory=RetryBudget)
     _refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What a URL has refused: not sent to it again."""
+    """The parameters that a URL has rejected: they are not sent to it again."""
 
     def send(
         self, requests: Sequence[WireRequest], credentials: Credentials, on_retry: OnRetry | None = None
     ) -> WireResponse:
-        """Send, and read the whole answer.
+        """Send, and return the whole response.
 
         Raises:
-            APIConnectionError: No answer came.
-            APIStatusError: An error came, and trying again did not help or was not allowed.
-            ResponseFormatError: The answer could not be unpacked.
+            APIConnectionError: There was no response.
+            APIStatusError: The response is an error, and trying again did not help or was not allowed.
+            ResponseFormatError: The response could not be decompressed.
         """
         return self._tried(partial(self._exchange, credentials=credentials), requests, on_retry)
 
@@ -80,88 +110,89 @@ class HTTPTransport:
     def stream(
         self, requests: Sequence[WireRequest], credentials: Credentials, on_retry: OnRetry | None = None
     ) -> Iterator[EventStream]:
-        """Open a stream; leaving the context frees its connection. Raises like `send`."""
-        with ExitStack() as stack:
-            yield self._tried(partial(self._open, credentials=credentials, stack=stack), requests, on_retry)
+        """Open a stream; leaving the context closes it. Raises like `send`."""
+        events = self._tried(partial(self._open, credentials=credentials), requests, on_retry)
+        close: Callable[[], None] = events.body.close
+        try:
+            yield events
+        except GeneratorExit:  # raised by a consumer that stops early, or by the garbage collector: see closing.py
+            close = partial(closer.close_soon, events.body)
+            raise
+        finally:
+            close()
 
     @asynccontextmanager
     async def astream(
         self, requests: Sequence[WireRequest], credentials: Credentials, on_retry: OnRetry | None = None
     ) -> AsyncIterator[AsyncEventStream]:
-        """Like `stream`."""
-        async with AsyncExitStack() as stack:
-            yield await self._atried(partial(self._aopen, credentials=credentials, stack=stack), requests, on_retry)
+        """Like `stream`; the event loop finalises asynchronous generators in ordinary code."""
+        events = await self._atried(partial(self._aopen, credentials=credentials), requests, on_retry)
+        try:
+            yield events
+        finally:
+            await events.body.aclose()
 
     def get(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
-        """Ask for `url` once. Raises like `send`."""
-        with self._client(url) as client:
-            with mapped_errors(url):
-                response = client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
-                return self._whole(WireRequest(url, {}), response, response.content)
+        """Request `url` once. Raises like `send`."""
+        return self._exchange(WireRequest(url, {}), credentials=credentials, method="GET", timeouts=(timeout_s,) * 4)
 
     async def aget(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Like `get`."""
-        async with self._aclient(url) as client:
-            with mapped_errors(url):
-                response = await client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
-                return self._whole(WireRequest(url, {}), response, response.content)
-
-    def post_once(self, request: WireRequest, credentials: Credentials, *, timeout_s: float) -> WireResponse:
-        """Send once, and wait no longer than `timeout_s`. Raises like `send`."""
-        with self._client(request.url) as client:
-            with mapped_errors(request.url):
-                built = self._built(client, request, credentials)
-                built.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
-                response = client.send(built, follow_redirects=False)
-                return self._whole(request, response, response.content)
-
-    def _tried(self, act: Callable[[WireRequest], T], requests: Sequence[WireRequest], on_retry: OnRetry | None) -> T:
-        for request in requests[:-1]:
-            try:
-                return persisted(partial(self._reduced, act, request), self.policy, self.budget, self.sleep, on_retry)
-            except errors.HFInferenceError as error:
-                if not may_fail_over(error):
-                    raise
-        return persisted(partial(self._reduced, act, requests[-1]), self.policy, self.budget, self.sleep, on_retry)
-
-    async def _atried(
-        self, act: Callable[[WireRequest], Awaitable[T]], requests: Sequence[WireRequest], on_retry: OnRetry | None
-    ) -> T:
-        for request in requests[:-1]:
-            try:
-                return await apersisted(
-                    partial(self._areduced, act, request), self.policy, self.budget, self.asleep, on_retry
-                )
-            except errors.HFInferenceError as error:
-                if not may_fail_over(error):
-                    raise
-        return await apersisted(
-            partial(self._areduced, act, requests[-1]), self.policy, self.budget, self.asleep, on_retry
+        return await self._aexchange(
+            WireRequest(url, {}), credentials=credentials, method="GET", timeouts=(timeout_s,) * 4
         )
 
-    def _reduced(self, act: Callable[[WireRequest], T], request: WireRequest) -> T:
-        """Act; where the server refuses a droppable key, act again without it."""
+    def post_once(self, request: WireRequest, credentials: Credentials, *, timeout_s: float) -> WireResponse:
+        """Send once, with a timeout of its own. Raises like `send`."""
+        return self._exchange(request, credentials=credentials, timeouts=(timeout_s,) * 4)
+
+    def _tried(self, func: Callable[..., T], requests: Sequence[WireRequest], on_retry: OnRetry | None) -> T:
+        for number, request in enumerate(requests, 1):
+            once = partial(self._reduced, func, request)
+            try:
+                return call_with_retries(once, self.policy, self.budget, self.sleep, on_retry)
+            except errors.HFInferenceError as error:
+                if number == len(requests) or not may_fail_over(error):
+                    raise
+                _log.info("failing over from %s after %s", shown_url(request.url), type(error).__name__)
+        raise AssertionError("there is always a request")
+
+    async def _atried(
+        self, func: Callable[..., Awaitable[T]], requests: Sequence[WireRequest], on_retry: OnRetry | None
+    ) -> T:
+        for number, request in enumerate(requests, 1):
+            once = partial(self._areduced, func, request)
+            try:
+                return await acall_with_retries(once, self.policy, self.budget, self.asleep, on_retry)
+            except errors.HFInferenceError as error:
+                if number == len(requests) or not may_fail_over(error):
+                    raise
+                _log.info("failing over from %s after %s", shown_url(request.url), type(error).__name__)
+        raise AssertionError("there is always a request")
+
+    def _reduced(self, func: Callable[..., T], request: WireRequest, *, is_new: bool) -> T:
+        """Call `func`; where the server rejects an optional parameter, call it again without that."""
         if request.url in self._refused:
             request = request.without(self._refused[request.url])
         try:
-            return act(request)
+            return func(request, is_new=is_new)
         except errors.InvalidRequestError as error:
             smaller = self._smaller(request, error)
             if smaller is None:
                 raise
-            return act(smaller)
+            return func(smaller)
 
-    async def _areduced(self, act: Callable[[WireRequest], Awaitable[T]], request: WireRequest) -> T:
+    async def _areduced(self, func: Callable[..., Awaitable[T]], request: WireRequest, *, is_new: bool) -> T:
         """Like `_reduced`."""
         if request.url in self._refused:
             request = request.without(self._refused[request.url])
         try:
-            return await act(request)
+            return await func(request, is_new=is_new)
         except errors.InvalidRequestError as error:
             smaller = self._smaller(request, error)
             if smaller is None:
                 raise
-            return await act(smaller)
+            return await func(smaller)
 
     def _smaller(self, request: WireRequest, error: errors.InvalidRequestError) -> WireRequest | None:
         smaller = request.without_refused(error)
@@ -169,103 +200,118 @@ class HTTPTransport:
             refused = set(request.droppable) - set(smaller.droppable)
             self._refused[request.url] = (*self._refused.get(request.url, ()), *refused)
             if loss := request.loss(smaller):
+                _log.info("%s: %s", shown_url(request.url), loss)
                 warnings.warn(loss, UserWarning, stacklevel=2)
         return smaller
 
-    def _exchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
-        with self._client(request.url) as client:
-            with mapped_errors(request.url):
-                built = self._built(client, request, credentials)
-                response = client.send(built, stream=True, follow_redirects=False)
+    def _exchange(
+        self,
+        request: WireRequest,
+        *,
+        credentials: Credentials,
+        is_new: bool = False,
+        method: str = "POST",
+        timeouts: RequestTimeouts | None = None,
+    ) -> WireResponse:
+        attempt = self._attempt(request, credentials, timeouts, method=method, is_new=is_new)
+        lease = self._acquire(request.url, is_new=is_new)
+        try:
+            response = attempt.send(lease.client, is_shared=self.client is None)
             try:
-                if not response.is_success:
-                    raise self._failure(request, response, start_of(response))
-                with mapped_errors(request.url, begun="answer"):
-                    content = whole_body(response)
+                with map_httpx_errors(request.url, phase="response"):
+                    content = read_body(byte_chunks(response))
             finally:
                 response.close()
+        finally:
+            lease.release()
         return WireResponse(response.status_code, dict(response.headers), content)
 
-    async def _aexchange(self, request: WireRequest, *, credentials: Credentials) -> WireResponse:
-        async with self._aclient(request.url) as client:
-            with mapped_errors(request.url):
-                built = self._built(client, request, credentials)
-                response = await client.send(built, stream=True, follow_redirects=False)
+    async def _aexchange(
+        self,
+        request: WireRequest,
+        *,
+        credentials: Credentials,
+        is_new: bool = False,
+        method: str = "POST",
+        timeouts: RequestTimeouts | None = None,
+    ) -> WireResponse:
+        attempt = self._attempt(request, credentials, timeouts, method=method, is_new=is_new)
+        lease = await self._aacquire(request.url, is_new=is_new)
+        try:
+            response = await attempt.asend(lease.client, is_shared=self.async_client is None)
             try:
-                if not response.is_success:
-                    raise self._failure(request, response, await astart_of(response))
-                with mapped_errors(request.url, begun="answer"):
-                    content = await awhole_body(response)
+                with map_httpx_errors(request.url, phase="response"):
+                    content = await aread_body(abyte_chunks(response))
             finally:
                 await response.aclose()
+        finally:
+            lease.release()
         return WireResponse(response.status_code, dict(response.headers), content)
 
-    def _open(self, request: WireRequest, *, credentials: Credentials, stack: ExitStack) -> EventStream:
-        with ExitStack() as attempt:
-            client = attempt.enter_context(self._client(request.url))
-            with mapped_errors(request.url):
-                built = self._built(client, request, credentials)
-                response = client.send(built, stream=True, follow_redirects=False)
-                attempt.callback(response.close)
-                if not response.is_success:
-                    raise self._failure(request, response, start_of(response))
-            stream = EventStream(request, response, self.timeouts)
-            attempt.callback(stream.close)
-            stream.start()
-            stack.enter_context(attempt.pop_all())
-            return stream
+    def _open(self, request: WireRequest, *, credentials: Credentials, is_new: bool = False) -> EventStream:
+        attempt = self._attempt(request, credentials, None, is_new=is_new)
+        lease = self._acquire(request.url, is_new=is_new)
+        try:
+            response = attempt.send(lease.client, is_shared=self.client is None)
+        except BaseException:
+            lease.release()
+            raise
+        limit_reads(attempt.extensions["timeout"], self.timeouts.chunk_s)
+        body = OpenResponse(response, byte_chunks(response), lease.release)
+        events = EventStream(request, body, self.timeouts.chunk_s)
+        try:
+            events.start()
+        except BaseException:
+            body.close()
+            raise
+        return events
 
-    async def _aopen(
-        self, request: WireRequest, *, credentials: Credentials, stack: AsyncExitStack
-    ) -> AsyncEventStream:
-        async with AsyncExitStack() as attempt:
-            client = await attempt.enter_async_context(self._aclient(request.url))
-            with mapped_errors(request.url):
-                built = self._built(client, request, credentials)
-                response = await client.send(built, stream=True, follow_redirects=False)
-                attempt.push_async_callback(response.aclose)
-                if not response.is_success:
-                    raise self._failure(request, response, await astart_of(response))
-            stream = AsyncEventStream(request, response, self.timeouts)
-            attempt.push_async_callback(stream.aclose)
-            await stream.start()
-            await stack.enter_async_context(attempt.pop_all())
-            return stream
+    async def _aopen(self, request: WireRequest, *, credentials: Credentials, is_new: bool = False) -> AsyncEventStream:
+        attempt = self._attempt(request, credentials, None, is_new=is_new)
+        lease = await self._aacquire(request.url, is_new=is_new)
+        try:
+            response = await attempt.asend(lease.client, is_shared=self.async_client is None)
+        except BaseException:
+            lease.release()
+            raise
+        limit_reads(attempt.extensions["timeout"], self.timeouts.chunk_s)
+        chunks = abyte_chunks(response)
+        if self.http_backend == "aiohttp" and self.async_client is None:
+            chunks = limited_chunks(chunks, self.timeouts.chunk_s)
+        body = AsyncOpenResponse(response, chunks, lease.release, (await loop_clients()).open_responses)
+        events = AsyncEventStream(request, body, self.timeouts.chunk_s)
+        try:
+            await events.start()
+        except BaseException:
+            await body.aclose()
+            raise
+        return events
 
-    def _client(self, url: str) -> Any:
-        return nullcontext(self.client) if self.client is not None else leased(origin_of(url))
+    def _attempt(
+        self,
+        request: WireRequest,
+        credentials: Credentials,
+        timeouts: RequestTimeouts | None,
+        *,
+        method: str = "POST",
+        is_new: bool,
+    ) -> Attempt:
+        headers = self._headers(request.url, credentials, request.headers)
+        return Attempt(request, headers, timeouts or self.timeouts.of_request(), method=method, is_new=is_new)
 
-    def _aclient(self, url: str) -> Any:
-        return nullcontext(self.async_client) if self.async_client is not None else aleased(origin_of(url))
+    def _acquire(self, url: str, *, is_new: bool) -> Lease:
+        if self.client is not None:
+            return SuppliedClient(self.client, "http_client")
+        return acquire_client(origin_of(url), is_new=is_new)
 
-    def _built(
-        self, client: httpx.Client | httpx.AsyncClient, request: WireRequest, credentials: Credentials
-    ) -> httpx.Request:
-        return client.build_request(
-            "POST",
-            _parsed(request.url),
-            content=request.encoded(),
-            headers=self._headers(request.url, credentials, request.headers),
-            timeout=self.timeouts.of_request(),
-        )
+    async def _aacquire(self, url: str, *, is_new: bool) -> Lease:
+        if self.async_client is not None:
+            return SuppliedClient(self.async_client, "http_async_client")
+        return await aacquire_client(origin_of(url), is_new=is_new, http_backend=self.http_backend)
 
-    def _headers(self, url: str, credentials: Credentials, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
-        if token := credentials.for_url(url):
+    def _headers(self, url: str, credentials: Credentials, extra: Mapping[str, str]) -> dict[str, str]:
+        headers = {**extra, **self.headers}
+        token = credentials.for_url(url)
+        if token and not any(name.lower() == "authorization" for name in headers):
             headers["Authorization"] = f"Bearer {token}"
-        given = {**(more or {}), **self.headers}
-        names = {name.lower() for name in given}
-        return {name: value for name, value in headers.items() if name.lower() not in names} | given
-
-    def _whole(self, request: WireRequest, response: httpx.Response, content: bytes) -> WireResponse:
-        if not response.is_success:
-            raise self._failure(request, response, content[:MAX_BODY_BYTES])
-        return WireResponse(response.status_code, dict(response.headers), content)
-
-    def _failure(self, request: WireRequest, response: httpx.Response, content: bytes) -> errors.APIStatusError:
-        return error_for_response(response.status_code, dict(response.headers), content, request, now=datetime.now(UTC))
-
-
-@lru_cache(maxsize=256)
-def _parsed(url: str) -> httpx.URL:
-    return httpx.URL(url)
+        return headers

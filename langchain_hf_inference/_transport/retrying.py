@@ -1,105 +1,113 @@
-"""Trying again: the policy decides (`_protocol/retry.py`), tenacity sleeps and counts."""
+"""Calls with retries: the policy decides (`_protocol/retry.py`), this loop waits and counts."""
 
 from __future__ import annotations
 
+import inspect
+import logging
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, Retrying
+from typing import Any, Protocol, TypeVar
 
 from langchain_hf_inference import errors
 from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy
 
-OnRetry = Callable[[RetryCallState], Awaitable[Any] | None]
-"""LangChain's `run_manager.on_retry`."""
+OnRetry = Callable[[Any], Awaitable[Any] | None]
+"""LangChain's `run_manager.on_retry`, which takes tenacity's RetryCallState."""
+T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+_log = logging.getLogger("langchain_hf_inference")
 
 
-def persisted(
-    act: Callable[[], T],
+class AttemptFunc(Protocol[T_co]):
+    """One attempt; with `is_new` on a connection that was not used before."""
+
+    def __call__(self, *, is_new: bool) -> T_co:
+        """Make the attempt."""
+
+
+def call_with_retries(
+    func: AttemptFunc[T],
     policy: RetryPolicy,
     budget: RetryBudget,
     sleep: Callable[[float], None],
     on_retry: OnRetry | None,
 ) -> T:
-    """Act, and again as the policy wants it. Tenacity, a tenth of a call's cost, is asked once something has failed."""
-
-    def once() -> T:
-        answer = act()
-        budget.earn()
-        return answer
-
-    try:
-        return once()
-    except errors.HFInferenceError as error:
-        failed = [error]
-
-    def again() -> T:
-        if failed:
-            raise failed.pop()
-        return once()
-
-    result: T = Retrying(sleep=sleep, **_options(policy, budget, on_retry))(again)
-    return result
+    """Return what `func` returns, calling it again as the policy and the budget allow."""
+    attempt, is_new = 1, False
+    while True:
+        try:
+            result = func(is_new=is_new)
+        except errors.HFInferenceError as error:
+            delay_s = _delay_s(error, attempt, policy, budget)
+            if delay_s is None:
+                raise
+            if on_retry is not None:
+                on_retry(_retry_state(error, attempt, delay_s))
+            is_new = isinstance(error, errors.APIConnectionError) and error.keep_alive_race
+        else:
+            budget.earn()
+            return result
+        sleep(delay_s)
+        attempt += 1
 
 
-async def apersisted(
-    act: Callable[[], Awaitable[T]],
+async def acall_with_retries(
+    func: AttemptFunc[Awaitable[T]],
     policy: RetryPolicy,
     budget: RetryBudget,
     sleep: Callable[[float], Awaitable[None]],
     on_retry: OnRetry | None,
 ) -> T:
-    """Like `persisted`."""
-
-    async def once() -> T:
-        answer = await act()
-        budget.earn()
-        return answer
-
-    try:
-        return await once()
-    except errors.HFInferenceError as error:
-        failed = [error]
-
-    async def again() -> T:
-        if failed:
-            raise failed.pop()
-        return await once()
-
-    result: T = await AsyncRetrying(sleep=sleep, **_options(policy, budget, on_retry))(again)
-    return result
-
-
-def _options(policy: RetryPolicy, budget: RetryBudget, on_retry: OnRetry | None) -> dict[str, Any]:
-    judge = _Judge(policy, budget)
-    options: dict[str, Any] = {"retry": judge.again, "wait": judge.delay_s, "reraise": True}
-    return {**options, "before_sleep": on_retry} if on_retry else options
+    """Like `call_with_retries`."""
+    attempt, is_new = 1, False
+    while True:
+        try:
+            result = await func(is_new=is_new)
+        except errors.HFInferenceError as error:
+            delay_s = _delay_s(error, attempt, policy, budget)
+            if delay_s is None:
+                raise
+            if on_retry is not None:
+                reported = on_retry(_retry_state(error, attempt, delay_s))
+                if inspect.isawaitable(reported):
+                    await reported
+            is_new = isinstance(error, errors.APIConnectionError) and error.keep_alive_race
+        else:
+            budget.earn()
+            return result
+        await sleep(delay_s)
+        attempt += 1
 
 
-class _Judge:
-    """Tells tenacity what the policy decides, once per failed attempt."""
+def _delay_s(
+    error: errors.HFInferenceError, attempt: int, policy: RetryPolicy, budget: RetryBudget
+) -> float | None:
+    """Return the seconds to wait before the next attempt, or None to give up; note the attempts on the error."""
+    if not isinstance(error, errors.ConfigurationError):
+        error.attempts = attempt
+    delay_s = policy.delay_s(error, attempt, random_fraction=random.random())  # noqa: S311 - no secret
+    if delay_s is None:
+        return None
+    if not budget.spend(time.monotonic()):
+        error.add_note("not retried: too many calls of this model had to be retried recently")
+        return None
+    status = getattr(error, "status_code", None)
+    _log.info(
+        "retrying in %.2f s after attempt %d: %s%s",
+        delay_s, attempt, type(error).__name__, f" {status}" if status else "",
+    )  # fmt: skip
+    return delay_s
 
-    def __init__(self, policy: RetryPolicy, budget: RetryBudget) -> None:
-        self._policy, self._budget = policy, budget
-        self._delay_s = 0.0
 
-    def again(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        if error is None:
-            return False
-        if isinstance(error, errors.HFInferenceError) and not isinstance(error, errors.ConfigurationError):
-            error.attempts = state.attempt_number
-        delay_s = self._policy.delay_s(error, state.attempt_number, chance=random.random())  # noqa: S311 - no secret
-        self._delay_s = delay_s or 0.0
-        if delay_s is None:
-            return False
-        if self._budget.spend(time.monotonic()):
-            return True
-        error.add_note("not tried again: too many calls of this model had to be tried again of late")
-        return False
+def _retry_state(error: errors.HFInferenceError, attempt: int, delay_s: float) -> Any:
+    """Return what LangChain's handlers expect: tenacity's state of a call that is about to be retried."""
+    from tenacity import RetryAction, RetryCallState, Retrying
 
-    def delay_s(self, state: RetryCallState) -> float:  # noqa: ARG002 - tenacity's signature
-        return self._delay_s
+    state = RetryCallState(Retrying(), None, (), {})
+    state.attempt_number = attempt
+    state.set_exception(sys.exc_info())  # type: ignore[arg-type]  # called while `error` is handled
+    state.next_action = RetryAction(delay_s)
+    state.idle_for = delay_s
+    return state

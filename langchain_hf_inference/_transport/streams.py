@@ -1,19 +1,20 @@
-"""An open stream of events: bytes as they come, decoded, until the end of the body.
+"""An open stream of server-sent events: bytes as they arrive, decoded, until the end of the body.
 
-A stall is a silence of events, not of bytes: keep-alive comments (TGI sends one every 15 s) do
-not count. httpx's read timeout watches the socket, and each arrival without an event is checked
-against the clock, so that both are found in sync and async alike.
+A stall is a silence of events, not of bytes: keep-alive comments (TGI sends one every 15 s) do not count. A read timeout
+watches the connection, and each arrival without an event is checked against the clock, so that both are found in
+synchronous and asynchronous streams alike.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import aclosing, closing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-import httpx
 from pydantic_core import from_json
 
 from langchain_hf_inference import errors
@@ -21,11 +22,12 @@ from langchain_hf_inference._protocol.error_response import error_for_response, 
 from langchain_hf_inference._protocol.routing import shown_url
 from langchain_hf_inference._protocol.sse import ServerSentEvent, SSEDecoder
 from langchain_hf_inference._protocol.wire import WireRequest
-from langchain_hf_inference._transport.bodies import abyte_chunks, byte_chunks
-from langchain_hf_inference._transport.failures import mapped_errors
+from langchain_hf_inference._transport.bodies import interruptions
+from langchain_hf_inference._transport.closing import AsyncOpenResponse, OpenResponse, adeadline, deadline
+from langchain_hf_inference._transport.exceptions import map_httpx_errors
 
 MAX_DRAIN_BYTES, MAX_DRAIN_S = 64 * 1024, 0.25
-"""How much is read after [DONE], and the pause that ends it: a body read to its end lets its connection be used again."""
+"""How much is read after [DONE], and for how long: a body read to its end lets its connection be used again."""
 
 CONNECT_TIMEOUT_S = 10.0
 SCALE_UP_MARGIN_S = 30.0
@@ -33,7 +35,7 @@ SCALE_UP_MARGIN_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each phase may take, in seconds; None is for ever."""
+    """How long each phase may take, in seconds; None is without limit."""
 
     connect_s: float | None
     read_s: float | None
@@ -54,33 +56,26 @@ class Timeouts:
             read_s = max(read_s, scale_up_s + SCALE_UP_MARGIN_S)
         return cls(connect_s, read_s, chunk_s)
 
-    def of_request(self) -> httpx.Timeout:
-        """Give httpx's form."""
-        return httpx.Timeout(self.read_s, connect=self.connect_s, pool=self.read_s)
+    def of_request(self) -> tuple[float | None, float | None, float | None, float | None]:
+        """Return the phases in httpx's order: connect, read, write, pool."""
+        return (self.connect_s, self.read_s, self.read_s, self.read_s)
 
 
 class _StreamState:
-    """What sync and async streams share: the decoder and the clock."""
+    """What synchronous and asynchronous streams share: the decoder and the clock."""
 
-    def __init__(self, request: WireRequest, response: httpx.Response, timeouts: Timeouts) -> None:
+    def __init__(self, request: WireRequest, headers: dict[str, str], chunk_s: float | None) -> None:
         self.request = request
-        self.headers = dict(response.headers)
-        self._response = response
-        self._chunk_s = timeouts.chunk_s
+        self.headers = headers
+        self._chunk_s = chunk_s
         self._decoder = SSEDecoder()
         self._waiting: list[ServerSentEvent] = []
         self._since = time.monotonic()
-        self._limit_reads(timeouts.chunk_s)  # httpcore looks at it when the body begins, our transport each time
 
     @property
     def stray(self) -> bytes:
-        """What came instead of events, if anything."""
+        """What arrived instead of events, if anything."""
         return self._decoder.stray
-
-    def _limit_reads(self, seconds: float | None) -> None:
-        limits = self._response.request.extensions.get("timeout")
-        if isinstance(limits, dict):
-            limits["read"] = seconds
 
     def _decoded(self, chunk: bytes) -> list[ServerSentEvent]:
         events = self._decoder.feed(chunk)
@@ -105,7 +100,11 @@ class _StreamState:
 
 
 class EventStream(_StreamState):
-    """The events of an open answer, in order, to [DONE] or the end of the body."""
+    """The events of an open response, in order, to [DONE] or the end of the body."""
+
+    def __init__(self, request: WireRequest, body: OpenResponse, chunk_s: float | None) -> None:
+        super().__init__(request, dict(body.response.headers), chunk_s)
+        self.body = body
 
     def start(self) -> None:
         """Wait for the first event, so that what it reports can still be tried again."""
@@ -116,42 +115,41 @@ class EventStream(_StreamState):
             return
 
     def __iter__(self) -> Generator[ServerSentEvent]:
-        """Give each event once."""
+        """Yield each event once."""
         for event in self._waiting:
             yield event
         self._waiting = []
         for event in self._events:
             yield event
 
-    def close(self) -> None:
-        """Close the generators, wherever they are."""
-        self._events.close()
-
     def _decoded_events(self) -> Generator[ServerSentEvent]:
-        with closing(byte_chunks(self._response)) as chunks:
-            with mapped_errors(self.request.url, begun="stream"):
-                for chunk in chunks:
-                    for event in self._decoded(chunk):
-                        yield event
-                        if event.is_end:
-                            self._drain(chunks)
-                            return
+        with map_httpx_errors(self.request.url, phase="stream"):
+            for chunk in self.body.chunks:
+                for event in self._decoded(chunk):
+                    yield event
+                    if event.is_end:
+                        self._drain()
+                        return
         for event in self._decoder.close():
             yield event
 
-    def _drain(self, chunks: Iterator[bytes]) -> None:
-        """Read what follows [DONE], once it has been handed out: a body read whole frees its connection for reuse."""
+    def _drain(self) -> None:
+        """Read what follows [DONE], once that has been handed out: a body read whole frees its connection for reuse."""
         left = MAX_DRAIN_BYTES
-        self._limit_reads(MAX_DRAIN_S)
-        with suppress(httpx.HTTPError):
-            for chunk in chunks:
-                left -= len(chunk)
-                if left < 0:
-                    return
+        with suppress(*interruptions()):
+            with deadline(self.body.response, MAX_DRAIN_S):
+                for chunk in self.body.chunks:
+                    left -= len(chunk)
+                    if left < 0:
+                        return
 
 
 class AsyncEventStream(_StreamState):
     """Like `EventStream`."""
+
+    def __init__(self, request: WireRequest, body: AsyncOpenResponse, chunk_s: float | None) -> None:
+        super().__init__(request, dict(body.response.headers), chunk_s)
+        self.body = body
 
     async def start(self) -> None:
         """Like `EventStream.start`."""
@@ -162,35 +160,50 @@ class AsyncEventStream(_StreamState):
             return
 
     async def __aiter__(self) -> AsyncGenerator[ServerSentEvent]:
-        """Give each event once."""
+        """Yield each event once."""
         for event in self._waiting:
             yield event
         self._waiting = []
         async for event in self._events:
             yield event
 
-    async def aclose(self) -> None:
-        """Like `EventStream.close`; async generators do not even close by going out of sight."""
-        await self._events.aclose()
-
     async def _decoded_events(self) -> AsyncGenerator[ServerSentEvent]:
-        async with aclosing(abyte_chunks(self._response)) as chunks:
-            with mapped_errors(self.request.url, begun="stream"):
-                async for chunk in chunks:
-                    for event in self._decoded(chunk):
-                        yield event
-                        if event.is_end:
-                            await self._drain(chunks)
-                            return
+        with map_httpx_errors(self.request.url, phase="stream"):
+            async for chunk in self.body.chunks:
+                for event in self._decoded(chunk):
+                    yield event
+                    if event.is_end:
+                        await self._drain()
+                        return
         for event in self._decoder.close():
             yield event
 
-    async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
+    async def _drain(self) -> None:
         """Like `EventStream._drain`."""
         left = MAX_DRAIN_BYTES
-        self._limit_reads(MAX_DRAIN_S)
-        with suppress(httpx.HTTPError):
-            async for chunk in chunks:
-                left -= len(chunk)
-                if left < 0:
-                    return
+        with suppress(*interruptions()):
+            async with adeadline(self.body.response, MAX_DRAIN_S):
+                async for chunk in self.body.chunks:
+                    left -= len(chunk)
+                    if left < 0:
+                        return
+
+
+def limit_reads(timeouts: MutableMapping[str, Any], seconds: float | None) -> None:
+    """Set the read timeout of a body whose headers have arrived: httpx looks at its request's timeouts again then."""
+    timeouts["read"] = seconds
+
+
+async def limited_chunks(chunks: AsyncIterator[bytes], seconds: float | None) -> AsyncGenerator[bytes]:
+    """Yield the chunks of a body, with a limit on the time between two, for a backend that cannot change its own.
+
+    Raises:
+        TimeoutError: Nothing has arrived for `seconds`.
+    """
+    while True:
+        async with asyncio.timeout(seconds):
+            try:
+                chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+        yield chunk

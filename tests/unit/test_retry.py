@@ -54,24 +54,24 @@ def test_retried(status: int) -> None:
     """Passing failures are tried again, twice, with growing waits and full jitter."""
     policy = RetryPolicy(max_retries=2)
 
-    delays = [policy.delay_s(status_error(status), attempt, chance=1.0) for attempt in (1, 2, 3)]
+    delays = [policy.delay_s(status_error(status), attempt, random_fraction=1.0) for attempt in (1, 2, 3)]
 
     assert delays == [1.0, 2.0, None]
-    assert policy.delay_s(status_error(status), 1, chance=0.0) == 0
+    assert policy.delay_s(status_error(status), 1, random_fraction=0.0) == 0
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 409, 413, 422, 501])
 def test_not_retried(status: int) -> None:
     """What would fail again is not."""
-    assert RetryPolicy().delay_s(status_error(status), 1, chance=1.0) is None
+    assert RetryPolicy().delay_s(status_error(status), 1, random_fraction=1.0) is None
 
 
 def test_failed_generation_once() -> None:
     """424 is tried again once."""
     policy = RetryPolicy(max_retries=5)
 
-    assert policy.delay_s(status_error(424), 1, chance=1.0) == 1.0
-    assert policy.delay_s(status_error(424), 2, chance=1.0) is None
+    assert policy.delay_s(status_error(424), 1, random_fraction=1.0) == 1.0
+    assert policy.delay_s(status_error(424), 2, random_fraction=1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -80,28 +80,28 @@ def test_failed_generation_once() -> None:
 )
 def test_used_up_is_hopeless(words: str) -> None:
     """Credits and daily limits are not worth a wait."""
-    assert RetryPolicy().delay_s(status_error(429, words), 1, chance=1.0) is None
+    assert RetryPolicy().delay_s(status_error(429, words), 1, random_fraction=1.0) is None
 
 
 def test_the_server_decides() -> None:
     """The wait that a server names is kept to, up to a limit beyond which the error comes at once."""
     policy = RetryPolicy(longest_s=60)
 
-    assert policy.delay_s(status_error(429, retry_after=59.0), 1, chance=0.0) == 59
-    assert policy.delay_s(status_error(429, retry_after=50.0), 1, chance=0.5) == pytest.approx(52.5)
-    assert policy.delay_s(status_error(429, retry_after=61.0), 1, chance=0.1) is None
+    assert policy.delay_s(status_error(429, retry_after=59.0), 1, random_fraction=0.0) == 59
+    assert policy.delay_s(status_error(429, retry_after=50.0), 1, random_fraction=0.5) == pytest.approx(52.5)
+    assert policy.delay_s(status_error(429, retry_after=61.0), 1, random_fraction=0.1) is None
 
 
 def test_connections() -> None:
     """A request that cannot have arrived is repeated; one that may be in work is not."""
     policy = RetryPolicy()
 
-    assert policy.delay_s(errors.APIConnectionError("refused"), 1, chance=1.0) == 1.0
-    assert policy.delay_s(errors.APITimeoutError("connect", sent=False), 1, chance=1.0) == 1.0
-    assert policy.delay_s(errors.APITimeoutError("read"), 1, chance=1.0) is None
-    assert policy.delay_s(errors.StreamError("broke"), 1, chance=1.0) is None
-    assert policy.delay_s(ValueError("not ours"), 1, chance=1.0) is None
-    assert RetryPolicy(max_retries=0).delay_s(errors.APIConnectionError("refused"), 1, chance=1.0) is None
+    assert policy.delay_s(errors.APIConnectionError("refused"), 1, random_fraction=1.0) == 1.0
+    assert policy.delay_s(errors.APITimeoutError("connect", sent=False), 1, random_fraction=1.0) == 1.0
+    assert policy.delay_s(errors.APITimeoutError("read"), 1, random_fraction=1.0) is None
+    assert policy.delay_s(errors.StreamError("broke"), 1, random_fraction=1.0) is None
+    assert policy.delay_s(ValueError("not ours"), 1, random_fraction=1.0) is None
+    assert RetryPolicy(max_retries=0).delay_s(errors.APIConnectionError("refused"), 1, random_fraction=1.0) is None
 
 
 def test_fail_over() -> None:
@@ -128,7 +128,7 @@ def test_waits_spread(attempt: int, retry_after: float | None) -> None:
     """Of a thousand that fail together no more than a twelfth come back in the same twentieth of the time."""
     policy, lots = RetryPolicy(max_retries=9), random.Random(7)
     error = status_error(503, retry_after=retry_after)
-    waits = [policy.delay_s(error, attempt, chance=lots.random()) or 0.0 for _ in range(1000)]
+    waits = [policy.delay_s(error, attempt, random_fraction=lots.random()) or 0.0 for _ in range(1000)]
 
     first, last = min(waits), max(waits)
     crowd = Counter(int((wait - first) / (last - first) * 20) for wait in waits)
