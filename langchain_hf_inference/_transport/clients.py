@@ -131,9 +131,13 @@ class PooledClient(Generic[ClientT]):
         self.is_discarded = False
         self._pool = pool
 
-    def release(self) -> None:
-        """Return the client. Never called by a finaliser: the pool's lock may be held then."""
-        self._pool.release(self)
+    def release(self, *, is_broken: bool = False) -> None:
+        """Return the client. Never called by a finaliser: the pool's lock may be held then.
+
+        Args:
+            is_broken: Whether a response could not be read, so that what its connection holds belongs to no request.
+        """
+        self._pool.release(self, is_broken=is_broken)
 
 
 class _OriginPool(Generic[ClientT]):
@@ -169,10 +173,12 @@ class _OriginPool(Generic[ClientT]):
         self.last_used = time.monotonic()
         return pooled
 
-    def release(self, pooled: PooledClient[ClientT]) -> None:
+    def release(self, pooled: PooledClient[ClientT], *, is_broken: bool) -> None:
         with self._lock():
             pooled.in_flight -= 1
             pooled.last_used = self.last_used = time.monotonic()
+            if is_broken and not pooled.is_discarded:
+                self._remove([pooled])
             if not pooled.is_discarded and pooled.in_flight == self._capacity - 1:
                 self._available.append(pooled)
             is_over = pooled.is_discarded and not pooled.in_flight
@@ -219,7 +225,7 @@ def http_backend(chosen: str | None) -> HTTPBackend:
     """
     name = chosen or os.environ.get(BACKEND_VARIABLE, "").strip().lower() or "httpx"
     if name == "aiohttp":
-        if find_spec("httpx_aiohttp") is None:
+        if find_spec("httpx_aiohttp") is None or find_spec("aiohttp") is None:
             setting = 'http_backend="aiohttp"' if chosen else f"{BACKEND_VARIABLE}=aiohttp"
             raise ConfigurationError(
                 f"{setting} needs a package that is not installed: pip install 'langchain-hf-inference[aiohttp]'"

@@ -158,13 +158,13 @@ _open: set[Any] = set()
 class OpenResponse:
     """A response whose body is being read, and the client that it occupies."""
 
-    def __init__(self, response: backend.Response, chunks: Iterator[bytes], release: Callable[[], None]) -> None:
+    def __init__(self, response: backend.Response, chunks: Iterator[bytes], release: Callable[..., None]) -> None:
         self.response, self.chunks, self._release = response, chunks, release
         self._is_open = True
         _open.add(self)
 
-    def close(self) -> None:
-        """Close it, once."""
+    def close(self, *, is_broken: bool = False) -> None:
+        """Close it, once; `is_broken` if it could not be read."""
         if not self._is_open:
             return
         self._is_open = False
@@ -174,20 +174,20 @@ class OpenResponse:
             self.response.close()
         finally:
             _open.discard(self)
-            self._release()
+            self._release(is_broken=is_broken)
 
 
 class AsyncOpenResponse:
     """Like `OpenResponse`; `registry` is the event loop's set of open responses."""
 
     def __init__(
-        self, response: backend.Response, chunks: AsyncIterator[bytes], release: Callable[[], None], registry: set[Any]
+        self, response: backend.Response, chunks: AsyncIterator[bytes], release: Callable[..., None], registry: set[Any]
     ) -> None:
         self.response, self.chunks, self._release, self._registry = response, chunks, release, registry
         self._is_open = True
         registry.add(self)
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, is_broken: bool = False) -> None:
         """Like `OpenResponse.close`."""
         if not self._is_open:
             return
@@ -198,4 +198,4 @@ class AsyncOpenResponse:
             await self.response.aclose()
         finally:
             self._registry.discard(self)
-            self._release()
+            self._release(is_broken=is_broken)

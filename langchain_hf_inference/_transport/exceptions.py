@@ -17,6 +17,10 @@ from langchain_hf_inference._transport.proxies import proxy_description
 Phase = Literal["request", "response", "stream"]
 """What was going on: the request was sent and its response awaited, or the body of either kind was being read."""
 
+NO_RESPONSE = "without sending a response"
+"""How httpcore's message ends where the connection was closed before the headers were complete; other protocol errors
+mean that something malformed has arrived. `test_faults.py` fails the day that the wording changes."""
+
 
 @contextmanager
 def map_httpx_errors(url: str, *, phase: Phase = "request", trace: ConnectionTrace | None = None) -> Iterator[None]:
@@ -52,7 +56,9 @@ def _mapped(error: Exception, url: str, phase: Phase, trace: ConnectionTrace | N
     if isinstance(error, backend.types_named("ProxyError")):
         return _refused_by_proxy(str(error), url)
     sent = not isinstance(error, backend.types_named("ConnectError"))
-    return _broken(str(error) or type(error).__name__, url, phase, trace, sent=sent)
+    mapped = _broken(str(error) or type(error).__name__, url, phase, sent=sent)
+    is_malformed = isinstance(error, backend.types_named("RemoteProtocolError")) and NO_RESPONSE not in str(error)
+    return _with_race(mapped, trace, has_response=is_malformed)
 
 
 def _timeout(error: Exception, url: str, phase: Phase) -> errors.APITimeoutError:
@@ -86,16 +92,12 @@ def proxy_authentication_required(url: str, reason: str) -> errors.HFInferenceEr
     return _refused_by_proxy(f"407 {reason}".strip(), url)
 
 
-def _broken(
-    reason: str, url: str, phase: Phase, trace: ConnectionTrace | None, *, sent: bool
-) -> errors.HFInferenceError:
+def _broken(reason: str, url: str, phase: Phase, *, sent: bool) -> errors.HFInferenceError:
     if phase != "request":
         return errors.StreamError(f"the {phase} from {shown_url(url)} was interrupted: {reason}")
     if not sent:
         return errors.APIConnectionError(f"could not connect to {shown_url(url)}: {reason}", sent=False)
-    error = errors.APIConnectionError(f"the connection to {shown_url(url)} broke before a response: {reason}")
-    error.keep_alive_race = trace is not None and trace.is_keep_alive_race()
-    return error
+    return errors.APIConnectionError(f"the connection to {shown_url(url)} broke before a response: {reason}")
 
 
 def _mapped_aiohttp(
@@ -111,9 +113,19 @@ def _mapped_aiohttp(
         return _refused_by_proxy(f"{error.status} {error.message}", url)
     sent = not isinstance(error, aiohttp.ClientConnectorError)
     reason = str(error) or type(error).__name__
-    if isinstance(error, aiohttp.ClientResponseError):
-        reason = f"its response is malformed: {error.message or type(error).__name__}"
-    return _broken(reason, url, phase, trace, sent=sent)
+    is_malformed = isinstance(error, aiohttp.ClientResponseError)
+    if is_malformed:
+        reason = f"its response is malformed: {error.message or type(error).__name__}"  # type: ignore[attr-defined]
+    return _with_race(_broken(reason, url, phase, sent=sent), trace, has_response=is_malformed)
+
+
+def _with_race(
+    error: errors.HFInferenceError, trace: ConnectionTrace | None, *, has_response: bool
+) -> errors.HFInferenceError:
+    """Note on the error whether the server had closed the connection before it read the request."""
+    if trace is not None and isinstance(error, errors.APIConnectionError) and error.sent and not has_response:
+        error.keep_alive_race = trace.is_keep_alive_race()
+    return error
 
 
 def _is_timeout(error: Exception, cause: BaseException) -> bool:

@@ -46,8 +46,8 @@ class Lease(Protocol):
 
     client: Any
 
-    def release(self) -> None:
-        """Return the client."""
+    def release(self, *, is_broken: bool = False) -> None:
+        """Return the client; `is_broken` if a response could not be read."""
 
 
 class SuppliedClient:
@@ -64,7 +64,7 @@ class SuppliedClient:
             raise errors.ConfigurationError(f"{argument} is closed; pass one that is open, or none")
         self.client = client
 
-    def release(self) -> None:
+    def release(self, *, is_broken: bool = False) -> None:
         """Leave the client to its owner."""
 
 
@@ -118,6 +118,9 @@ class HTTPTransport:
         except GeneratorExit:  # raised by a consumer that stops early, or by the garbage collector: see closing.py
             close = partial(closer.close_soon, events.body)
             raise
+        except errors.HFInferenceError:
+            close = partial(events.body.close, is_broken=True)
+            raise
         finally:
             close()
 
@@ -127,10 +130,14 @@ class HTTPTransport:
     ) -> AsyncIterator[AsyncEventStream]:
         """Like `stream`; the event loop finalises asynchronous generators in ordinary code."""
         events = await self._atried(partial(self._aopen, credentials=credentials), requests, on_retry)
+        close: Callable[[], Awaitable[None]] = events.body.aclose
         try:
             yield events
+        except errors.HFInferenceError:
+            close = partial(events.body.aclose, is_broken=True)
+            raise
         finally:
-            await events.body.aclose()
+            await close()
 
     def get(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Request `url` once. Raises like `send`."""
@@ -154,7 +161,9 @@ class HTTPTransport:
             except errors.HFInferenceError as error:
                 if number == len(requests) or not may_fail_over(error):
                     raise
-                _log.info("failing over from %s after %s", shown_url(request.url), type(error).__name__)
+                _log.info(
+                    "failing over from %s at %s after %s", request.model, shown_url(request.url), type(error).__name__
+                )
         raise AssertionError("there is always a request")
 
     async def _atried(
@@ -167,7 +176,9 @@ class HTTPTransport:
             except errors.HFInferenceError as error:
                 if number == len(requests) or not may_fail_over(error):
                     raise
-                _log.info("failing over from %s after %s", shown_url(request.url), type(error).__name__)
+                _log.info(
+                    "failing over from %s at %s after %s", request.model, shown_url(request.url), type(error).__name__
+                )
         raise AssertionError("there is always a request")
 
     def _reduced(self, func: Callable[..., T], request: WireRequest, *, is_new: bool) -> T:
@@ -262,7 +273,7 @@ class HTTPTransport:
         try:
             events.start()
         except BaseException:
-            body.close()
+            body.close(is_broken=True)
             raise
         return events
 
@@ -283,7 +294,7 @@ class HTTPTransport:
         try:
             await events.start()
         except BaseException:
-            await body.aclose()
+            await body.aclose(is_broken=True)
             raise
         return events
 

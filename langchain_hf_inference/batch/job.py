@@ -111,7 +111,7 @@ class BatchJob(HFConnection):
             try:
                 body, response = await self._answered(line)
             except HFInferenceError as error:
-                delay_s = policy.delay_s(error, attempt, chance=random.random())  # noqa: S311 - no secret
+                delay_s = policy.delay_s(error, attempt, random_fraction=random.random())  # noqa: S311 - no secret
                 overloaded = is_overload(error)
                 wait_s = delay_s if overloaded and delay_s is not None else 0.0
                 await slots.release(slot, overloaded=overloaded, wait_s=wait_s, ok=False)

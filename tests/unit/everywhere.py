@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-
 import httpx
 import pytest
 
-from langchain_hf_inference._transport import http
 from langchain_hf_inference.testing import InferenceServer
 
 
 def be_everywhere(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Send what goes to any host but this machine to `server`."""
+    target = httpx.URL(server.url)
+    send, asend = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
 
-    def redirected(request: httpx.Request) -> None:
-        target = httpx.URL(server.url)
-        request.url = request.url.copy_with(scheme="http", host=target.host, port=target.port)
+    def redirected(request: httpx.Request) -> httpx.Request:
+        if request.url.host != "127.0.0.1":
+            request.url = request.url.copy_with(scheme="http", host=target.host, port=target.port)
+        return request
 
-    async def aredirected(request: httpx.Request) -> None:
-        redirected(request)
+    def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        return send(self, redirected(request))
 
-    leased, aleased = http.leased, http.aleased
+    async def handle_async_request(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        return await asend(self, redirected(request))
 
-    @contextmanager
-    def everywhere(origin: str) -> Iterator[httpx.Client]:
-        with leased(server.url if "127.0.0.1" not in origin else origin) as client:
-            client.event_hooks = {"request": [redirected] if "127.0.0.1" not in origin else []}
-            yield client
-
-    @asynccontextmanager
-    async def aeverywhere(origin: str) -> AsyncIterator[httpx.AsyncClient]:
-        async with aleased(server.url if "127.0.0.1" not in origin else origin) as client:
-            client.event_hooks = {"request": [aredirected] if "127.0.0.1" not in origin else []}
-            yield client
-
-    monkeypatch.setattr(http, "leased", everywhere)
-    monkeypatch.setattr(http, "aleased", aeverywhere)
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle_request)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async_request)

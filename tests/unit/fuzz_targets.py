@@ -22,7 +22,6 @@ from langchain_hf_inference._protocol.detection import VERSIONS, read_info, read
 from langchain_hf_inference._protocol.embedding import read_embeddings
 from langchain_hf_inference._protocol.error_response import error_for_response
 from langchain_hf_inference._protocol.generate import GenerateStreamReader, read_generate
-from langchain_hf_inference._protocol.http1 import AnswerReader, BadHTTPError
 from langchain_hf_inference._protocol.offers import cost_of, read_all_offers, read_offers
 from langchain_hf_inference._protocol.other_tasks import read_classes, read_image, read_ranking
 from langchain_hf_inference._protocol.providers import read_provider_models
@@ -38,7 +37,7 @@ from langchain_hf_inference.nodes import ChatCompletionAction, from_n8n
 
 REQUEST = WireRequest("https://h/v1/chat/completions", {"model": "m"}, model="m")
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
-OURS = (HFInferenceError, BadHTTPError)
+OURS = (HFInferenceError,)
 KEYS = (
     "choices", "delta", "message", "content", "tool_calls", "function", "arguments", "name", "id", "index", "type", "text",
     "finish_reason", "usage", "error", "model", "role", "reasoning", "reasoning_content", "reasoning_details", "logprobs",
@@ -88,15 +87,6 @@ def sse(data: bytes) -> None:
     whole = SSEDecoder()
     found = [event for piece in cut(data) for event in decoder.feed(piece)] + decoder.close()
     assert found == whole.feed(data[1:]) + whole.close()
-
-
-def http1(data: bytes) -> None:
-    reader = AnswerReader()
-    for piece in cut(data):
-        reader.feed(piece)
-    if reader.failure:
-        raise reader.failure
-    reader.close()
 
 
 def _streamed(reader: Any, data: bytes) -> None:
@@ -233,7 +223,7 @@ def batch_line(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
-    for one in (sse, http1, chat_stream, plain_chat_stream, completion_stream, generate_stream, chat_response, completion,
+    for one in (sse, chat_stream, plain_chat_stream, completion_stream, generate_stream, chat_response, completion,
                 generate, embedding, other_tasks, lookups, error_response, tool_calls, reasoning, stop_text, n8n, action, batch_line)
 }  # fmt: skip
 

@@ -450,14 +450,14 @@ def test_construction_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A constructor opens no socket, makes no client and reads no token."""
     import socket
 
-    from langchain_hf_inference._transport import hub, pool
+    from langchain_hf_inference._transport import clients, hub
 
     def never(*args: Any, **kwargs: Any) -> Any:
         raise AssertionError("I/O at construction")
 
     monkeypatch.setattr(socket, "socket", never)
     monkeypatch.setattr(hub, "stored_token", never)
-    monkeypatch.setattr(pool, "leased", never)
+    monkeypatch.setattr(clients, "acquire_client", never)
 
     ChatHFInference(model="a/b").with_structured_output(Person)
     ChatHFInference(endpoint_url="http://h:1").bind_tools([add])

@@ -17,6 +17,7 @@ from faultproxy import FAULTS, FaultProxy
 from rawserver import RawServer, raw_server
 
 from langchain_hf_inference import ChatHFInference, HFInferenceEmbeddings, HFInferenceLLM, errors
+from langchain_hf_inference._transport import connection_trace
 from langchain_hf_inference.testing import InferenceServer
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -24,12 +25,13 @@ ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 TIMEOUT_S = 0.5
 
 
-def told() -> dict[str, tuple[str, str]]:
-    """Give the rows of the page's table: fault -> what comes of a whole answer, and of a stream."""
-    table = PAGE.read_text().partition("## What comes of a fault")[2].partition("\n## ")[0]
+def told(http_backend: str = "httpx") -> dict[str, tuple[str, str]]:
+    """Return the rows of the page's tables: fault -> what comes of a whole response, and of a stream."""
+    tables = PAGE.read_text().partition("## What comes of a fault")[2].partition("\n## ")[0]
+    common, _, aiohttp = tables.partition("With the aiohttp backend")
     return {
         fault.strip(): (whole.strip(), stream.strip())
-        for fault, whole, stream in ROW.findall(table)
+        for fault, whole, stream in ROW.findall(common + aiohttp if http_backend == "aiohttp" else common)
         if "---" not in fault and fault.strip() != "fault"
     }
 
@@ -40,6 +42,8 @@ class Asker:
     def __init__(self, form: str, url: str, **given: Any) -> None:
         self.form = form
         common = {"endpoint_url": url, "model": "m", "api_key": "hf_secret", "timeout": TIMEOUT_S, **given}
+        form, _, http_backend = form.partition(" by ")
+        self.http_backend = common["http_backend"] = http_backend or "httpx"
         kind, _, self.act = form.partition(".")
         made: dict[str, Callable[..., Any]] = {
             "chat": ChatHFInference,
@@ -48,6 +52,7 @@ class Asker:
         }
         options = {} if kind == "embeddings" else {"stream_chunk_timeout": TIMEOUT_S}
         self.model = made[kind](**common, **options, engine="openai")
+        self.form = form
         transport = self.model._transport()
         transport.sleep, transport.asleep = lambda _: None, _no_sleep
         self._loop = asyncio.new_event_loop()
@@ -74,9 +79,12 @@ class Asker:
     def is_stream(self) -> bool:
         return "stream" in self.act
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
         self.model.close()
         self._loop.run_until_complete(self.model.aclose())
+
+    def close(self) -> None:
+        self.hang_up()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
@@ -89,6 +97,8 @@ FORMS = [
     "chat.invoke", "chat.ainvoke", "chat.stream", "chat.astream", "chat.batch", "chat.abatch",
     "llm.invoke", "llm.ainvoke", "llm.stream", "llm.astream", "embeddings.embed_documents", "embeddings.aembed_documents",
 ]  # fmt: skip
+ASYNC = ("ainvoke", "astream", "abatch", "aembed_documents")
+FORMS += [f"{form} by aiohttp" for form in FORMS if form.endswith(ASYNC)]
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +129,14 @@ def outcome(ask: Callable[[], str], proxy: FaultProxy, expected: str) -> str:
     return found if tries == 1 else f"{found}, {tries} tries"
 
 
+UNSOLICITED = "an answer nobody asked for after it"
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault(fault: str, form: str, proxy: FaultProxy, elsewhere: RawServer) -> None:
+def test_fault(fault: str, form: str, proxy: FaultProxy, elsewhere: RawServer, monkeypatch: Any) -> None:
     """The error that is promised, as often as promised; in time; and the next call is whole."""
+    monkeypatch.setattr(connection_trace, "KEEP_ALIVE_RACE_S", TIMEOUT_S / 2)  # a busy machine is slow
     asker = Asker(form, proxy.server.url)
     try:
         good = asker.ask("one two three four")  # over a connection that is then used again
@@ -131,10 +145,16 @@ def test_fault(fault: str, form: str, proxy: FaultProxy, elsewhere: RawServer) -
         found = outcome(lambda: asker.ask("one two three four"), proxy, good)
         assert time.monotonic() - begun < 2 * TIMEOUT_S + 0.5
         proxy.show(None)
+        if fault == UNSOLICITED and asker.http_backend == "httpx":
+            with pytest.raises(errors.HFInferenceError):  # the exception that the page describes
+                asker.ask("one two three four")
+            asker.hang_up()
+        elif "Content-Length" in fault:
+            time.sleep(0.05)  # until the server has hung up
         assert asker.ask("one two three four") == good
     finally:
         asker.close()
-    assert found == told()[fault][asker.is_stream]
+    assert found == told(asker.http_backend)[fault][asker.is_stream]
     assert elsewhere.requests == []
 
 

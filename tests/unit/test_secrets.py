@@ -31,7 +31,7 @@ from langchain_hf_inference import (
     HFTextClassifier,
     HFTextToImage,
 )
-from langchain_hf_inference._transport import pool
+from langchain_hf_inference._transport import clients
 from langchain_hf_inference.compat import ChatHuggingFace, HuggingFaceEndpoint, HuggingFaceEndpointEmbeddings
 from langchain_hf_inference.testing import Fault, InferenceServer
 
@@ -162,7 +162,7 @@ def test_environment_token_is_not_written(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def opened() -> int:
-    return len(pool._clients)
+    return sum(len(pool.clients) for pool in clients._pools.values())
 
 
 def test_copies_share_connections(server: InferenceServer) -> None:
