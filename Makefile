@@ -5,6 +5,8 @@
 # make lint types  ruff; mypy --strict
 # make test-floor  the unit tests on the oldest langchain-core and huggingface-hub that we allow
 # make test-newest the unit tests, and agents of all kinds, on the newest langchain-core that can be installed
+# make test-interop  respx, pytest-httpx, VCR, OpenTelemetry, Sentry, proxies and the aiohttp backend with our models
+# make test-uvloop  the unit tests on uvloop, and the FastAPI example on uvicorn[standard]
 # make test-peers  what is broken in langchain-huggingface and ChatOpenAI: our regression tests on them, and the same code side by side
 # make test-langflow  Langflow's stock components with our wheel, without a network where `unshare` allows that
 # make test-ray    a batch on a local Ray cluster, one worker killed
@@ -31,7 +33,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo docs recording test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-peers test-langflow test-ray test-recipes test-examples release-check soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
+.PHONY: demo docs recording test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-interop test-uvloop test-peers test-langflow test-ray test-recipes test-examples release-check soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -61,6 +63,12 @@ test-newest: .venv-newest/ready
 	.venv-newest/bin/python -m pytest tests/unit
 	.venv-newest/bin/python tests/integration/engines.py mlx --install
 	ENGINES=mlx .venv-newest/bin/python -m pytest tests/integration/test_newest.py tests/integration/test_agents.py
+
+test-interop: .venv-interop/ready
+	.venv-interop/bin/python -m pytest tests/integration/test_interop.py
+
+test-uvloop: .venv-uvloop/ready
+	UVLOOP=1 .venv-uvloop/bin/python -m pytest tests/unit tests/integration/test_uvloop.py
 
 test-peers: .venv-peers/ready
 	-SUBJECT=huggingface .venv-peers/bin/python -m pytest -q --tb=no tests/unit/test_regressions.py
@@ -142,7 +150,7 @@ model:
 	cd tests/models && $$HOME/.cache/langchain-hf-inference/transformers-5.23.0/bin/python make_tiny_chat.py tiny-chat --gguf tiny-chat.gguf
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .venv-bench-litellm .venv-fuzz .venv-audit .venv-docs .venv-examples .venv-release .site .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .venv-interop .venv-uvloop .venv-peers .venv-langflow .venv-ray .venv-recipes .venv-bench .venv-bench-litellm .venv-fuzz .venv-audit .venv-docs .venv-examples .venv-release .site .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; give it as PYTHON=..."; exit 1; }
@@ -156,6 +164,7 @@ $(VENV)/demo $(VENV)/test $(VENV)/lint $(VENV)/typing: $(VENV)/%: pyproject.toml
 # One environment a lane, with the dependency groups that it needs: its own, if nothing else is said here.
 GROUPS_newest := --group test --group newest
 GROUPS_peers := --group test --group peers
+GROUPS_uvloop := --group test --group uvloop
 
 .venv-%/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-$*

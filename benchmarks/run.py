@@ -1,6 +1,6 @@
 """Ours beside raw httpx, the LangChain floor, and the peers, on a fast loopback server: `make bench`.
 
-    python benchmarks/run.py [--quick] [--subjects ours,httpx] [--suites invoke,stream] [--json FILE]
+    python benchmarks/run.py [--quick] [--subjects "ours;httpx"] [--suites invoke,stream] [--json FILE]
 
 Each subject has a process; in each repetition all do the same suite, one after the other, so that a noisy moment meets
 all of them. Figures are medians over repetitions; only ratios within one run mean anything.
@@ -197,7 +197,9 @@ def circumstances() -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    parser.add_argument("--subjects", default=";".join(SUBJECTS), help="their names, with ; between")
+    parser.add_argument(
+        "--subjects", default=";".join(SUBJECTS), help="their names, separated by semicolons, since some contain commas"
+    )
     parser.add_argument("--suites", default="import," + ",".join(SUITES))
     parser.add_argument("--json", help="where to write all figures")
     given = parser.parse_args()

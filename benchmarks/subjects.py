@@ -32,34 +32,13 @@ class Ours:
         return HFInferenceEmbeddings(endpoint_url=url, model="org/name", engine="openai", api_key="k")
 
 
-class OursPlain(Ours):
-    """Ours over an httpx.Client of httpx's own: what our transport gives."""
-
-    def chat(self, url: str) -> Any:
-        import httpx
-
-        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=20)
-        return (
-            super()
-            .chat(url)
-            .model_copy(
-                update={
-                    "http_client": httpx.Client(limits=limits, timeout=60),
-                    "http_async_client": httpx.AsyncClient(limits=limits, timeout=60),
-                }
-            )
-        )
-
-
 class OursAiohttp(Ours):
-    """Ours over httpx-aiohttp's transport, async only."""
+    """Ours with the aiohttp backend, asynchronous calls only."""
 
     def chat(self, url: str) -> Any:
-        import httpx
-        from httpx_aiohttp import HttpxAiohttpClient
+        from langchain_hf_inference import ChatHFInference
 
-        client = HttpxAiohttpClient(limits=httpx.Limits(max_connections=1000), timeout=60)
-        return super().chat(url).model_copy(update={"http_async_client": client})
+        return ChatHFInference(endpoint_url=url, model="org/name", engine="openai", api_key="k", http_backend="aiohttp")
 
 
 class HuggingFace:
@@ -194,7 +173,7 @@ def floor_pieces(kind: str, count: int) -> Any:
 
 def subject(name: str) -> Any:
     """Give a subject by the name it has in tables."""
-    own = {"floor": Floor, "ours": Ours, "ours, plain httpx": OursPlain, "ours, aiohttp": OursAiohttp,
+    own = {"floor": Floor, "ours": Ours, "ours, aiohttp": OursAiohttp,
            "ChatHuggingFace": HuggingFace, "ChatOpenAI": OpenAI, "ChatGroq": Groq}  # fmt: skip
     if name in own:
         return own[name]()

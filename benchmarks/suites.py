@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-LANGCHAIN = ("floor", "ours", "ours, plain httpx", "ChatHuggingFace", "ChatOpenAI", "ChatGroq")
+LANGCHAIN = ("floor", "ours", "ours, aiohttp", "ChatHuggingFace", "ChatOpenAI", "ChatGroq")
 CLIENTS = ("httpx", "huggingface_hub", "Haystack", "LiteLLM")
-SUBJECTS = (*LANGCHAIN[:3], "ours, aiohttp", *LANGCHAIN[3:], *CLIENTS)
+SUBJECTS = (*LANGCHAIN, *CLIENTS)
 PEERS = ("ChatHuggingFace", "ChatOpenAI", "ChatGroq")
 
 
@@ -27,8 +27,6 @@ class Suite:
 
     def does(self, subject: str) -> bool:
         if subject == "ours, aiohttp" and not self.act.startswith(("acalls", "achunks", "many", "apaced")):
-            return False
-        if subject == "ours, plain httpx" and self.act not in ("calls", "acalls", "chunks", "achunks", "many"):
             return False
         return subject in self.only and subject not in self.without
 
@@ -67,7 +65,7 @@ SUITES: dict[str, Suite] = {
                         only=("ours", "ChatHuggingFace", "huggingface_hub")),
     "embed": Suite("a text of 10,000 to embed", "embed", 10000, only=("ours", "ChatHuggingFace", "ChatOpenAI"), repetitions=3),
     "batch": Suite("a line of a batch, 64 in flight", "batch", 1000, only=OWN, repetitions=3),
-    "construct": Suite("a model made", "construct", 100, without=("floor", "httpx", "ours, plain httpx", "ours, aiohttp",
+    "construct": Suite("a model made", "construct", 100, without=("floor", "httpx", "ours, aiohttp",
                        "Haystack", "LiteLLM")),
     "large_answers": Suite("memory after 200 answers of 1 MB, MB more", "memory", 200, {"mode": "big-1000000-0", "warm": 20},
                            only=OWN, shows="grown_mb", repetitions=1),

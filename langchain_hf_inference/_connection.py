@@ -12,7 +12,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from langchain_hf_inference import _transport
 from langchain_hf_inference._protocol.dialects import Engine
@@ -28,7 +37,8 @@ from langchain_hf_inference._protocol.routing import (
     plain_place,
     resolve_routes,
 )
-from langchain_hf_inference._settings import canonical, without_unknown
+from langchain_hf_inference._settings import RequestTimeout, canonical, without_unknown
+from langchain_hf_inference._transport.cache import TransportCache
 from langchain_hf_inference._transport.tokens import Credentials, TokenSource
 from langchain_hf_inference.errors import ConfigurationError
 
@@ -39,22 +49,6 @@ if TYPE_CHECKING:
 _SECRET_HEADER = r"(?i)auth|cookie|key|token|secret|password|credential"  # noqa: S105 - what secrets are called
 _EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
 _LIVE = ("http_client", "http_async_client")
-
-
-class LastTransport:
-    """The transport of a model's last call. No part of what the model is: copies and pickles begin without it."""
-
-    def __init__(self) -> None:
-        self.key: tuple[Any, ...] | None = None
-        self.transport: HTTPTransport | None = None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LastTransport)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self) -> tuple[type[LastTransport], tuple[()]]:
-        return LastTransport, ()
 
 
 class HFConnection(BaseModel):
@@ -87,7 +81,7 @@ class HFConnection(BaseModel):
     """
     bill_to: str | None = None
     """Organisation or resource group that pays, on the router."""
-    timeout: float | tuple[float | None, float | None] | None = 600.0
+    timeout: RequestTimeout = 600.0
     """Seconds to wait for an answer to begin, or (connect, read); None waits for ever.
 
     Connecting may take 10 s of it. A stream is watched by `stream_chunk_timeout`.
@@ -114,7 +108,7 @@ class HFConnection(BaseModel):
 
     _lost_secrets: bool = PrivateAttr(default=False)
     """This model was unpickled, and had a key or secret headers before."""
-    _last: LastTransport = PrivateAttr(default_factory=LastTransport)
+    _last: TransportCache = PrivateAttr(default_factory=TransportCache)
 
     @model_validator(mode="before")
     @classmethod
@@ -136,33 +130,17 @@ class HFConnection(BaseModel):
             warnings.warn(note, UserWarning, stacklevel=4)
         return found
 
-    @field_validator("timeout")
-    @classmethod
-    def _check_timeout(cls, value: Any) -> Any:
-        for seconds in value if isinstance(value, tuple) else (value,):
-            if seconds is not None and seconds <= 0:
-                raise ValueError(f"timeout={value!r} is not above 0; None waits for ever")
-        return value
-
-    @field_validator("timeout", mode="before")
-    @classmethod
-    def _take_httpx_timeout(cls, value: Any) -> Any:
-        if hasattr(value, "connect") and hasattr(value, "read"):  # an httpx.Timeout
-            return (value.connect, value.read)
-        return value
-
     @field_validator("default_headers")
     @classmethod
     def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if name.lower() in ("content-length", "transfer-encoding"):
-                raise ValueError(f"default_headers must not contain {name}: it is set for each request, from its body")
+        if framing := [name for name in value if name.lower() in ("content-length", "transfer-encoding")]:
+            raise ValueError(f"default_headers must not contain {framing[0]}: it is set from each request's body")
         return value
 
     @field_validator("http_client", "http_async_client")
     @classmethod
     def _check_client(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and (problem := _transport.clients.client_problem(value, info.field_name or "")):
+        if value is not None and (problem := _transport.supplied.client_problem(value, info.field_name or "")):
             raise ValueError(problem)
         return value
 
@@ -283,7 +261,7 @@ class HFConnection(BaseModel):
                 dict(self.default_headers),
                 self.http_client,
                 self.http_async_client,
-                _transport.clients.http_backend(self.http_backend),
+                _transport.client_builders.http_backend(self.http_backend),
             )
             last.key = key
         return last.transport

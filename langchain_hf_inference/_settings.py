@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 ALIASES: Mapping[str, str] = {
     # ChatOpenAI, ChatHuggingFace and HuggingFaceEndpoint, Haystack, Langflow, huggingface_hub
@@ -41,6 +41,21 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _phases(value: Any) -> Any:
+    """Return the phases of an httpx.Timeout that are ours, and any other value as it is."""
+    return (value.connect, value.read) if hasattr(value, "connect") and hasattr(value, "read") else value
+
+
+def _positive(value: Any) -> Any:
+    for seconds in value if isinstance(value, tuple) else (value,):
+        if seconds is not None and seconds <= 0:
+            raise ValueError(f"timeout must be above 0 seconds, got {value!r}; None waits without limit")
+    return value
+
+
+RequestTimeout = Annotated[
+    float | tuple[float | None, float | None] | None, BeforeValidator(_phases), AfterValidator(_positive)
+]
 Number = Annotated[float, BeforeValidator(_no_bool)]
 Count = Annotated[int, BeforeValidator(_no_bool)]
 StopStrings = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed)]

@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_hf_inference._transport import backend, clients, http, lookups, streams
+    from langchain_hf_inference._transport import client_builders, clients, http, lookups, streams, supplied
 
-__all__ = ["backend", "clients", "http", "lookups", "streams"]
+__all__ = ["client_builders", "clients", "http", "lookups", "streams", "supplied"]
 
 
 def __getattr__(name: str) -> Any:

@@ -48,11 +48,11 @@ def _trace_config() -> aiohttp.TraceConfig:
     return config
 
 
-async def _note_reused(session: Any, context: Any, params: Any) -> None:
+async def _note_reused(*_: Any) -> None:
     if (trace := current_trace.get()) is not None:
         trace.note_reused()
 
 
-async def _note_new(session: Any, context: Any, params: Any) -> None:
+async def _note_new(*_: Any) -> None:
     if (trace := current_trace.get()) is not None:
         trace.note_new()

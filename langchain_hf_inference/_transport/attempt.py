@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -25,7 +26,7 @@ COMMON_HEADERS = {
     "Accept-Encoding": "gzip, deflate",
     "Content-Type": "application/json",
 }
-"""Sent with each request, unless the user sets another value. Brotli and zstd are not offered: they have no limit on how far a small body expands."""
+"""Sent with each request, unless the user sets another value. Only encodings whose expansion can be limited are accepted."""
 
 RequestTimeouts = tuple[float | None, float | None, float | None, float | None]
 """Connect, read, write, pool, in seconds."""
@@ -62,7 +63,7 @@ class Attempt:
 
     def send(self, client: Any, *, is_shared: bool) -> Any:
         """Return the response, whose body has not been read. Raises as `HTTPTransport.send` does."""
-        built = self._built(client, self._trace, is_shared=is_shared)
+        built = self._built(client, self._listener(), is_shared=is_shared)
         with map_httpx_errors(self._request.url, trace=self._trace):
             response = client.send(built, stream=True, follow_redirects=False)
         if _log.isEnabledFor(logging.DEBUG):
@@ -76,8 +77,7 @@ class Attempt:
 
     async def asend(self, client: Any, *, is_shared: bool) -> Any:
         """Like `send`."""
-        built = self._built(client, self._trace and self._trace.on_event, is_shared=is_shared)
-        current_trace.set(self._trace)
+        built = self._built(client, self._alistener(), is_shared=is_shared)
         with map_httpx_errors(self._request.url, trace=self._trace):
             response = await client.send(built, stream=True, follow_redirects=False)
         if _log.isEnabledFor(logging.DEBUG):
@@ -89,14 +89,19 @@ class Attempt:
                 await response.aclose()
         return response
 
+    def _listener(self) -> Any:
+        return self._trace
+
+    def _alistener(self) -> Any:
+        current_trace.set(self._trace)  # for the aiohttp backend
+        return self._trace and self._trace.on_event
+
     def _built(self, client: Any, trace: Any, *, is_shared: bool) -> Any:
         """Return the request, new for each attempt: tracing adds headers to it.
 
         A client of our own has nothing to add to what is here; a user's may have headers, cookies and parameters.
         """
         content = self._request.encoded() if self._method == "POST" else None
-        names = {name.lower() for name in self._headers}
-        headers = {name: value for name, value in COMMON_HEADERS.items() if name.lower() not in names} | self._headers
         extensions: dict[str, Any] = {} if trace is None else {"trace": trace}
         if not is_shared:
             with map_httpx_errors(self._request.url):
@@ -104,7 +109,7 @@ class Attempt:
                     self._method,
                     self._request.url,
                     content=content,
-                    headers=headers,
+                    headers=_with_common(self._headers),
                     timeout=self._timeouts,
                     extensions=extensions,
                 )
@@ -112,9 +117,17 @@ class Attempt:
             return built
         extensions["timeout"] = dict(zip(_PHASES, self._timeouts, strict=True))
         with map_httpx_errors(self._request.url):
+            url = _parsed(self._request.url)
             built = backend.Request(
-                self._method, _parsed(self._request.url), headers=headers, content=content, extensions=extensions
+                self._method,
+                url,
+                headers=_prebuilt_headers(url, tuple(self._headers.items())),
+                stream=backend.ByteStream(content or b""),
+                extensions=extensions,
             )
+        if content is not None:
+            built.headers["Content-Length"] = str(len(content))
+        built.read()  # so that mocks and event hooks find `request.content`
         self.extensions = built.extensions
         return built
 
@@ -126,11 +139,38 @@ class Attempt:
         if response.status_code == 407:
             return proxy_authentication_required(self._request.url, response.reason_phrase)
         return error_for_response(
-            response.status_code, dict(response.headers), content, self._request, now=datetime.now(UTC)
+            response.status_code, response_headers(response), content, self._request, now=datetime.now(UTC)
         )
 
     def _log_response(self, response: Any) -> None:
         _log.debug("%s %s -> %d", self._method, shown_url(self._request.url), response.status_code)
+
+
+def _with_common(headers: Mapping[str, str]) -> dict[str, str]:
+    names = {name.lower() for name in headers}
+    return {name: value for name, value in COMMON_HEADERS.items() if name.lower() not in names} | dict(headers)
+
+
+@lru_cache(maxsize=64)
+def _prebuilt_headers(url: backend.URL, headers: tuple[tuple[str, str], ...]) -> backend.Headers:
+    """Return all headers but the body's length: checking and encoding them is a tenth of what httpx needs for a call."""
+    complete = _with_common(dict(headers))
+    if not any(name.lower() == "host" for name in complete):
+        complete = {"Host": url.netloc.decode("ascii"), **complete}
+    return backend.Headers(complete)
+
+
+def response_headers(response: Any) -> dict[str, str]:
+    """Return a response's headers by their names in lower case; repeated ones are joined by commas."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.headers.raw:
+        name = raw_name.decode("ascii", "replace").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 @lru_cache(maxsize=256)

@@ -24,15 +24,23 @@ def byte_chunks(response: backend.Response) -> Generator[bytes]:
     in memory already (an event hook has read it, a mock made it) comes from there.
     """
     if "content-encoding" not in response.headers and not response.is_stream_consumed:
-        return cast("Generator[bytes]", iter(cast("backend.SyncByteStream", response.stream)))
+        return _raw_chunks(response)
     return cast("Generator[bytes]", response.iter_bytes())
 
 
 def abyte_chunks(response: backend.Response) -> AsyncGenerator[bytes]:
     """Like `byte_chunks`."""
     if "content-encoding" not in response.headers and not response.is_stream_consumed:
-        return cast("AsyncGenerator[bytes]", aiter(cast("backend.AsyncByteStream", response.stream)))
+        return _araw_chunks(response)
     return cast("AsyncGenerator[bytes]", response.aiter_bytes())
+
+
+def _raw_chunks(response: backend.Response) -> Generator[bytes]:
+    return cast("Generator[bytes]", iter(cast("backend.SyncByteStream", response.stream)))
+
+
+def _araw_chunks(response: backend.Response) -> AsyncGenerator[bytes]:
+    return cast("AsyncGenerator[bytes]", aiter(cast("backend.AsyncByteStream", response.stream)))
 
 
 def read_body(chunks: Generator[bytes]) -> bytes:
@@ -102,7 +110,7 @@ def read_error_body(response: backend.Response, *, deadline_s: float = ERROR_BOD
     prefix = BodyPrefix(response, MAX_BODY_BYTES)
     with suppress(*interruptions()):
         with deadline(response, deadline_s):
-            for chunk in cast("backend.SyncByteStream", response.stream):
+            for chunk in _raw_chunks(response):
                 if not prefix.add(chunk):
                     break
     return prefix.content
@@ -115,7 +123,7 @@ async def aread_error_body(response: backend.Response, *, deadline_s: float = ER
     prefix = BodyPrefix(response, MAX_BODY_BYTES)
     with suppress(*interruptions()):
         async with adeadline(response, deadline_s):
-            async for chunk in cast("backend.AsyncByteStream", response.stream):
+            async for chunk in _araw_chunks(response):
                 if not prefix.add(chunk):
                     break
     return prefix.content

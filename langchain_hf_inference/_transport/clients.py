@@ -15,243 +15,33 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import nullcontext, suppress
 from contextvars import Context
 from functools import partial
-from http.cookiejar import CookieJar
-from importlib.util import find_spec
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from langchain_hf_inference._transport import backend
+from langchain_hf_inference._transport.client_builders import (
+    HTTPBackend,
+    build_aiohttp_client,
+    build_async_client,
+    build_client,
+)
 from langchain_hf_inference._transport.closing import closer
-from langchain_hf_inference._transport.proxies import checked_proxies, proxy_for, uses_proxies
-from langchain_hf_inference._transport.tls import tls_context
-from langchain_hf_inference.errors import ConfigurationError
-
-REQUESTS_PER_CLIENT = 10
-"""How many requests one client has in flight before another one is created."""
-IDLE_S = 30.0
-"""How long an unused connection, and an unused client, is kept for the next request."""
-MAX_IDLE_ORIGINS = 32
-"""How many origins may have clients although no request is in flight; beyond, the least recently used are closed."""
-
-BACKEND_VARIABLE = "HF_INFERENCE_HTTP_BACKEND"
-HTTPBackend = Literal["httpx", "aiohttp"]
-"""What carries asynchronous requests; synchronous ones are always carried by httpx."""
-
-ClientT = TypeVar("ClientT", backend.Client, backend.AsyncClient)
-
-
-def _max_connections() -> int:
-    """Return how many connections there may be to one origin: half of the files that the process may have open."""
-    try:
-        import resource  # not on Windows
-    except ImportError:
-        return 256
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1000 if files == resource.RLIM_INFINITY else max(REQUESTS_PER_CLIENT, min(1000, files // 2))
-
-
-MAX_CONNECTIONS = _max_connections()
-"""Requests in flight to one origin; further ones wait for a free connection, up to the timeout."""
-
-
-class _NoCookies(CookieJar):
-    """Keeps nothing: a client is shared by models of different users."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Ignore the response's cookies."""
-
-
-def _keep_alive_options() -> list[tuple[int, int, int]]:
-    """Return TCP keep-alive probes after a minute: a long generation is silent, and NATs drop silent connections."""
-    import socket  # the names of the options; httpx opens the connections
-
-    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    for name, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5)):
-        if hasattr(socket, name):
-            options.append((socket.IPPROTO_TCP, getattr(socket, name), seconds))
-    return options
-
-
-def _limits() -> backend.Limits:
-    return backend.Limits(
-        max_connections=REQUESTS_PER_CLIENT, max_keepalive_connections=REQUESTS_PER_CLIENT, keepalive_expiry=IDLE_S
-    )
-
-
-def _build_client(origin: str) -> backend.Client:
-    if uses_proxies():  # which httpx reads only for transports that it creates itself
-        with checked_proxies():
-            return backend.Client(verify=tls_context(), limits=_limits(), cookies=_NoCookies())
-    transport = backend.HTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=_keep_alive_options())
-    return backend.Client(transport=transport, cookies=_NoCookies())
-
-
-def _build_async_client(origin: str) -> backend.AsyncClient:
-    if uses_proxies():
-        with checked_proxies():
-            return backend.AsyncClient(verify=tls_context(), limits=_limits(), cookies=_NoCookies())
-    transport = backend.AsyncHTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=_keep_alive_options())
-    return backend.AsyncClient(transport=transport, cookies=_NoCookies())
-
-
-def _build_aiohttp_client(origin: str) -> backend.AsyncClient:
-    from langchain_hf_inference._transport.aiohttp_backend import build_client
-
-    with checked_proxies():
-        return build_client(
-            _tls_for(origin),
-            max_connections=MAX_CONNECTIONS,
-            idle_s=IDLE_S,
-            cookies=_NoCookies(),
-            proxy=proxy_for(origin),
-        )
-
-
-def _tls_for(origin: str) -> ssl.SSLContext:
-    """Return the TLS context for an origin: one that trusts nobody where no TLS is spoken, since reading certificates takes time."""
-    return tls_context() if origin.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-class PooledClient(Generic[ClientT]):
-    """A client and how many requests are in flight on it."""
-
-    __slots__ = ("_pool", "client", "in_flight", "is_discarded", "last_used")
-
-    def __init__(self, client: ClientT, pool: _OriginPool[ClientT]) -> None:
-        self.client = client
-        self.in_flight = 0
-        self.last_used = 0.0
-        self.is_discarded = False
-        self._pool = pool
-
-    def release(self, *, is_broken: bool = False) -> None:
-        """Return the client. Never called by a finaliser: the pool's lock may be held then.
-
-        Args:
-            is_broken: Whether a response could not be read, so that what its connection holds belongs to no request.
-        """
-        self._pool.release(self, is_broken=is_broken)
-
-
-class _OriginPool(Generic[ClientT]):
-    """The clients for one origin. The caller holds the lock, if there is one."""
-
-    def __init__(
-        self, build: Callable[[], ClientT], capacity: int, lock: Callable[[], Any], close: Callable[[ClientT], None]
-    ) -> None:
-        self._build, self._capacity, self._lock, self._close = build, capacity, lock, close
-        self.clients: list[PooledClient[ClientT]] = []
-        self._available: list[PooledClient[ClientT]] = []
-        """Those with room for another request; the last is taken first."""
-        self.last_used = 0.0
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are in flight."""
-        return sum(pooled.in_flight for pooled in self.clients)
-
-    def acquire(self, *, is_new: bool) -> PooledClient[ClientT]:
-        """Return a client with room for a request; with `is_new`, one that has no connection yet."""
-        if self._available and not is_new:
-            pooled = self._available[-1]
-        elif is_new or len(self.clients) * self._capacity < MAX_CONNECTIONS:
-            pooled = PooledClient(self._build(), self)
-            self.clients.append(pooled)
-            self._available.append(pooled)
-        else:
-            pooled = min(self.clients, key=lambda one: one.in_flight)
-        pooled.in_flight += 1
-        if pooled.in_flight == self._capacity:
-            self._available.pop()  # only the last is ever taken
-        self.last_used = time.monotonic()
-        return pooled
-
-    def release(self, pooled: PooledClient[ClientT], *, is_broken: bool) -> None:
-        with self._lock():
-            pooled.in_flight -= 1
-            pooled.last_used = self.last_used = time.monotonic()
-            if is_broken and not pooled.is_discarded:
-                self._remove([pooled])
-            if not pooled.is_discarded and pooled.in_flight == self._capacity - 1:
-                self._available.append(pooled)
-            is_over = pooled.is_discarded and not pooled.in_flight
-        if is_over:
-            self._close(pooled.client)
-
-    def remove_idle(self, before: float) -> list[ClientT]:
-        """Remove and return the clients that nothing has used since `before`."""
-        idle = [pooled for pooled in self.clients if not pooled.in_flight and pooled.last_used < before]
-        return self._remove(idle)
-
-    def remove_all(self) -> list[ClientT]:
-        """Remove all clients; return those that are idle. The others are closed with their last request."""
-        return self._remove(list(self.clients))
-
-    def _remove(self, several: list[PooledClient[ClientT]]) -> list[ClientT]:
-        for pooled in several:
-            pooled.is_discarded = True
-            self.clients.remove(pooled)
-            if pooled in self._available:
-                self._available.remove(pooled)
-        return [pooled.client for pooled in several if not pooled.in_flight]
-
-
-Pools = dict[Any, _OriginPool[ClientT]]
-
-
-def _remove_idle(pools: Pools[ClientT], now: float) -> list[ClientT]:
-    """Remove and return what has been idle for `IDLE_S`, or is idle in more origins than are kept."""
-    closing = [client for pool in pools.values() for client in pool.remove_idle(now - IDLE_S)]
-    idle = sorted((pool for pool in pools.values() if not pool.in_flight), key=lambda pool: pool.last_used)
-    for pool in idle[: max(0, len(idle) - MAX_IDLE_ORIGINS)]:
-        closing += pool.remove_all()
-    for key in [key for key, pool in pools.items() if not pool.clients]:
-        del pools[key]
-    return closing
-
-
-def http_backend(chosen: str | None) -> HTTPBackend:
-    """Return the backend for asynchronous calls: the one chosen, that of HF_INFERENCE_HTTP_BACKEND, or httpx.
-
-    Raises:
-        ConfigurationError: The variable names another, or aiohttp is chosen and its extra is not installed.
-    """
-    name = chosen or os.environ.get(BACKEND_VARIABLE, "").strip().lower() or "httpx"
-    if name == "aiohttp":
-        if find_spec("httpx_aiohttp") is None or find_spec("aiohttp") is None:
-            setting = 'http_backend="aiohttp"' if chosen else f"{BACKEND_VARIABLE}=aiohttp"
-            raise ConfigurationError(
-                f"{setting} needs a package that is not installed: pip install 'langchain-hf-inference[aiohttp]'"
-            )
-        return "aiohttp"
-    if name != "httpx":
-        raise ConfigurationError(f"{BACKEND_VARIABLE}={name!r} is not a backend; set it to httpx or aiohttp")
-    return "httpx"
-
-
-def client_problem(client: object, argument: str) -> str | None:
-    """Return what is wrong with a client that the user supplies as `argument`, or None."""
-    if argument == "http_client":
-        if backend.is_client(client):
-            return None
-        expected, other = "httpx.Client (or httpx2.Client)", "http_async_client"
-        swapped = backend.is_async_client(client)
-    else:
-        if backend.is_async_client(client):
-            return None
-        expected, other = "httpx.AsyncClient (or httpx2.AsyncClient)", "http_client"
-        swapped = backend.is_client(client)
-    kind = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
-    hint = f"; pass that as {other}" if swapped else ""
-    return f"{argument} must be an {expected}, got {kind}{hint}"
-
+from langchain_hf_inference._transport.pool import (
+    IDLE_S,
+    MAX_CONNECTIONS,
+    MAX_IDLE_ORIGINS,
+    REQUESTS_PER_CLIENT,
+    OriginPool,
+    PooledClient,
+    Pools,
+    remove_idle,
+)
 
 # --- synchronous
 
@@ -268,7 +58,7 @@ _pools: Pools[backend.Client] = {}
 
 def _close_idle() -> None:
     with _lock:
-        closing = _remove_idle(_pools, time.monotonic())
+        closing = remove_idle(_pools, time.monotonic())
     for client in closing:
         client.close()
 
@@ -290,8 +80,10 @@ def acquire_client(origin: str, *, is_new: bool = False) -> PooledClient[backend
     with _lock:
         pool = _pools.get(origin)
         if pool is None:
-            closing = _remove_idle(_pools, time.monotonic()) if len(_pools) > MAX_IDLE_ORIGINS else []
-            pool = _pools[origin] = _OriginPool(partial(_build_client, origin), REQUESTS_PER_CLIENT, _current_lock, backend.Client.close)
+            closing = remove_idle(_pools, time.monotonic()) if len(_pools) > MAX_IDLE_ORIGINS else []
+            pool = _pools[origin] = OriginPool(
+                partial(build_client, origin), REQUESTS_PER_CLIENT, _current_lock, backend.Client.close
+            )
         else:
             closing = []
         try:
@@ -332,7 +124,7 @@ class _LoopClients:
         self._loop.call_later(IDLE_S / 3, self._close_idle, context=Context())
 
     def _close_idle(self) -> None:
-        for client in _remove_idle(self.pools, time.monotonic()):
+        for client in remove_idle(self.pools, time.monotonic()):
             self.close_soon(client)
         if self.pools or self.open_responses or self.closing:
             self._schedule()
@@ -367,6 +159,7 @@ class _LoopClients:
 
 _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, ReferenceType[_LoopClients]] = WeakKeyDictionary()
 
+
 def _no_lock() -> Any:
     """Return what stands in for a lock: an event loop's clients are used by its thread alone."""
     return nullcontext()
@@ -393,12 +186,12 @@ async def aacquire_client(
     pool = clients.pools.get(key)
     if pool is None:
         if len(clients.pools) > MAX_IDLE_ORIGINS:
-            for client in _remove_idle(clients.pools, time.monotonic()):
+            for client in remove_idle(clients.pools, time.monotonic()):
                 clients.close_soon(client)
-        build, capacity = partial(_build_async_client, origin), REQUESTS_PER_CLIENT
+        build, capacity = build_async_client, REQUESTS_PER_CLIENT
         if http_backend == "aiohttp":  # its pool's cost does not grow with the number of connections
-            build, capacity = partial(_build_aiohttp_client, origin), MAX_CONNECTIONS
-        pool = _OriginPool(build, capacity, _no_lock, clients.close_soon)
+            build, capacity = build_aiohttp_client, MAX_CONNECTIONS
+        pool = OriginPool(partial(build, origin), capacity, _no_lock, clients.close_soon)
         pooled = pool.acquire(is_new=is_new)
         clients.pools[key] = pool
         return pooled

@@ -145,23 +145,25 @@ def deadline(response: backend.Response, seconds: float) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def adeadline(response: backend.Response, seconds: float) -> AsyncIterator[None]:
+async def adeadline(_: backend.Response, seconds: float) -> AsyncIterator[None]:
     """Like `deadline`. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         yield
 
 
-_open: set[Any] = set()
-"""The synchronous responses that are open."""
+open_responses: set[Any] = set()
+"""The synchronous responses that are open; those of an event loop are referenced by its own set."""
 
 
 class OpenResponse:
-    """A response whose body is being read, and the client that it occupies."""
+    """A response whose body is being read, and the client that it occupies; `registry` references it while it is open."""
 
-    def __init__(self, response: backend.Response, chunks: Iterator[bytes], release: Callable[..., None]) -> None:
-        self.response, self.chunks, self._release = response, chunks, release
+    def __init__(
+        self, response: backend.Response, chunks: Iterator[bytes], release: Callable[..., None], registry: set[Any]
+    ) -> None:
+        self.response, self.chunks, self._release, self._registry = response, chunks, release, registry
         self._is_open = True
-        _open.add(self)
+        registry.add(self)
 
     def close(self, *, is_broken: bool = False) -> None:
         """Close it, once; `is_broken` if it could not be read."""
@@ -173,12 +175,12 @@ class OpenResponse:
                 self.chunks.close()
             self.response.close()
         finally:
-            _open.discard(self)
+            self._registry.discard(self)
             self._release(is_broken=is_broken)
 
 
 class AsyncOpenResponse:
-    """Like `OpenResponse`; `registry` is the event loop's set of open responses."""
+    """Like `OpenResponse`."""
 
     def __init__(
         self, response: backend.Response, chunks: AsyncIterator[bytes], release: Callable[..., None], registry: set[Any]

@@ -30,7 +30,7 @@ class ConnectionTrace:
         self._started = False
         self._sent_at: float | None = None
 
-    def __call__(self, name: str, info: dict[str, Any]) -> None:
+    def __call__(self, name: str, _: dict[str, Any]) -> None:
         """Note an event of httpcore, such as `http11.send_request_body.complete`."""
         if name == "http11.send_request_headers.started":
             self._started = True
@@ -39,9 +39,14 @@ class ConnectionTrace:
         elif name == "connection.connect_tcp.started":
             self._is_new = True
 
-    async def on_event(self, name: str, info: dict[str, Any]) -> None:
+    async def on_event(self, name: str, _: dict[str, Any]) -> None:
         """Note an event of httpcore's asynchronous half."""
-        self(name, info)
+        if name == "http11.send_request_headers.started":
+            self._started = True
+        elif name == "http11.send_request_body.complete":
+            self._sent_at = time.monotonic()
+        elif name == "connection.connect_tcp.started":
+            self._is_new = True
 
     def note_reused(self) -> None:
         """Note that the aiohttp backend took a connection from its pool."""

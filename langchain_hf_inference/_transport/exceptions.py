@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from langchain_hf_inference import errors
@@ -115,7 +115,7 @@ def _mapped_aiohttp(
     reason = str(error) or type(error).__name__
     is_malformed = isinstance(error, aiohttp.ClientResponseError)
     if is_malformed:
-        reason = f"its response is malformed: {error.message or type(error).__name__}"  # type: ignore[attr-defined]
+        reason = f"its response is malformed: {getattr(error, 'message', '') or type(error).__name__}"
     return _with_race(_broken(reason, url, phase, sent=sent), trace, has_response=is_malformed)
 
 
@@ -132,9 +132,8 @@ def _is_timeout(error: Exception, cause: BaseException) -> bool:
     return isinstance(error, backend.types_named("TimeoutException")) and isinstance(cause, TimeoutError)
 
 
-
 def _without_request(error: Exception) -> Exception:
     """Remove the request, whose headers hold the token, from an exception that will be kept as a cause."""
     if isinstance(error, backend.types_named("RequestError")):
-        error.request = None  # type: ignore[attr-defined]
+        error.request = None
     return error

@@ -1,9 +1,7 @@
 """Sends requests: send, stream, retry, fail over; synchronous and asynchronous.
 
-Every decision is made elsewhere: what to send (`_protocol/chat_request.py`), which status is which error
-(`error_response.py`), whether to try again and when (`retry.py`). A stream is opened up to its first event before
-anything is handed out, and only this opening is tried again: after the first event a repetition could produce output
-twice.
+Every decision is made in `_protocol`. A stream is opened up to its first event before anything is handed out, and only
+this opening is tried again: after the first event a repetition could produce output twice.
 """
 
 from __future__ import annotations
@@ -16,16 +14,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from langchain_hf_inference import errors
 from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy, may_fail_over
 from langchain_hf_inference._protocol.routing import origin_of, shown_url
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
-from langchain_hf_inference._transport.attempt import Attempt, RequestTimeouts
+from langchain_hf_inference._transport.attempt import Attempt, RequestTimeouts, response_headers
 from langchain_hf_inference._transport.bodies import abyte_chunks, aread_body, byte_chunks, read_body
-from langchain_hf_inference._transport.clients import HTTPBackend, aacquire_client, acquire_client, loop_clients
-from langchain_hf_inference._transport.closing import AsyncOpenResponse, OpenResponse, closer
+from langchain_hf_inference._transport.client_builders import HTTPBackend
+from langchain_hf_inference._transport.clients import aacquire_client, acquire_client, loop_clients
+from langchain_hf_inference._transport.closing import AsyncOpenResponse, OpenResponse, closer, open_responses
 from langchain_hf_inference._transport.exceptions import map_httpx_errors
 from langchain_hf_inference._transport.retrying import OnRetry, acall_with_retries, call_with_retries
 from langchain_hf_inference._transport.streams import (
@@ -35,45 +34,18 @@ from langchain_hf_inference._transport.streams import (
     limit_reads,
     limited_chunks,
 )
+from langchain_hf_inference._transport.supplied import Lease, SuppliedClient
 from langchain_hf_inference._transport.tokens import Credentials
 
 T = TypeVar("T")
 _log = logging.getLogger("langchain_hf_inference")
 
 
-class Lease(Protocol):
-    """A client for one request, and how to return it."""
-
-    client: Any
-
-    def release(self, *, is_broken: bool = False) -> None:
-        """Return the client; `is_broken` if a response could not be read."""
-
-
-class SuppliedClient:
-    """A client that the user supplied, and closes.
-
-    Raises:
-        ConfigurationError: It is closed already.
-    """
-
-    __slots__ = ("client",)
-
-    def __init__(self, client: Any, argument: str) -> None:
-        if client.is_closed:
-            raise errors.ConfigurationError(f"{argument} is closed; pass one that is open, or none")
-        self.client = client
-
-    def release(self, *, is_broken: bool = False) -> None:
-        """Leave the client to its owner."""
-
-
 @dataclass(slots=True)
 class HTTPTransport:
     """Sends requests over shared clients, or over the clients that the user supplied.
 
-    Each method takes requests that mean the same to several providers, best first: the next is tried where one
-    cannot answer.
+    Each method takes requests that mean the same to several providers, in order of preference.
     """
 
     timeouts: Timeouts
@@ -128,7 +100,7 @@ class HTTPTransport:
     async def astream(
         self, requests: Sequence[WireRequest], credentials: Credentials, on_retry: OnRetry | None = None
     ) -> AsyncIterator[AsyncEventStream]:
-        """Like `stream`; the event loop finalises asynchronous generators in ordinary code."""
+        """Like `stream`; the event loop finalizes asynchronous generators in ordinary code."""
         events = await self._atried(partial(self._aopen, credentials=credentials), requests, on_retry)
         close: Callable[[], Awaitable[None]] = events.body.aclose
         try:
@@ -161,10 +133,8 @@ class HTTPTransport:
             except errors.HFInferenceError as error:
                 if number == len(requests) or not may_fail_over(error):
                     raise
-                _log.info(
-                    "failing over from %s at %s after %s", request.model, shown_url(request.url), type(error).__name__
-                )
-        raise AssertionError("there is always a request")
+                _log_failover(request, error)
+        raise AssertionError("no request")
 
     async def _atried(
         self, func: Callable[..., Awaitable[T]], requests: Sequence[WireRequest], on_retry: OnRetry | None
@@ -176,10 +146,8 @@ class HTTPTransport:
             except errors.HFInferenceError as error:
                 if number == len(requests) or not may_fail_over(error):
                     raise
-                _log.info(
-                    "failing over from %s at %s after %s", request.model, shown_url(request.url), type(error).__name__
-                )
-        raise AssertionError("there is always a request")
+                _log_failover(request, error)
+        raise AssertionError("no request")
 
     def _reduced(self, func: Callable[..., T], request: WireRequest, *, is_new: bool) -> T:
         """Call `func`; where the server rejects an optional parameter, call it again without that."""
@@ -235,7 +203,7 @@ class HTTPTransport:
                 response.close()
         finally:
             lease.release()
-        return WireResponse(response.status_code, dict(response.headers), content)
+        return WireResponse(response.status_code, response_headers(response), content)
 
     async def _aexchange(
         self,
@@ -257,7 +225,7 @@ class HTTPTransport:
                 await response.aclose()
         finally:
             lease.release()
-        return WireResponse(response.status_code, dict(response.headers), content)
+        return WireResponse(response.status_code, response_headers(response), content)
 
     def _open(self, request: WireRequest, *, credentials: Credentials, is_new: bool = False) -> EventStream:
         attempt = self._attempt(request, credentials, None, is_new=is_new)
@@ -268,8 +236,8 @@ class HTTPTransport:
             lease.release()
             raise
         limit_reads(attempt.extensions["timeout"], self.timeouts.chunk_s)
-        body = OpenResponse(response, byte_chunks(response), lease.release)
-        events = EventStream(request, body, self.timeouts.chunk_s)
+        body = OpenResponse(response, byte_chunks(response), lease.release, open_responses)
+        events = EventStream(request, body, response_headers(response), self.timeouts.chunk_s)
         try:
             events.start()
         except BaseException:
@@ -290,7 +258,7 @@ class HTTPTransport:
         if self.http_backend == "aiohttp" and self.async_client is None:
             chunks = limited_chunks(chunks, self.timeouts.chunk_s)
         body = AsyncOpenResponse(response, chunks, lease.release, (await loop_clients()).open_responses)
-        events = AsyncEventStream(request, body, self.timeouts.chunk_s)
+        events = AsyncEventStream(request, body, response_headers(response), self.timeouts.chunk_s)
         try:
             await events.start()
         except BaseException:
@@ -326,3 +294,7 @@ class HTTPTransport:
         if token and not any(name.lower() == "authorization" for name in headers):
             headers["Authorization"] = f"Bearer {token}"
         return headers
+
+
+def _log_failover(request: WireRequest, error: errors.HFInferenceError) -> None:
+    _log.info("failing over from %s at %s after %s", request.model, shown_url(request.url), type(error).__name__)

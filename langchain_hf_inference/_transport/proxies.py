@@ -43,7 +43,7 @@ def checked_proxies() -> Iterator[None]:
     """
     try:
         yield
-    except (ImportError, ValueError, *backend.types_named("InvalidURL")) as error:
+    except (ImportError, ValueError, backend.InvalidURL) as error:
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(_problem()) from None  # the original message may show a password
@@ -84,7 +84,7 @@ def _problem() -> str:
 def _is_valid(value: str) -> bool:
     try:
         url = backend.URL(value if "://" in value else f"http://{value}")
-    except (ValueError, *backend.types_named("InvalidURL")):
+    except (ValueError, backend.InvalidURL):
         return False
     return bool(url.host)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
@@ -81,9 +80,7 @@ async def acall_with_retries(
         attempt += 1
 
 
-def _delay_s(
-    error: errors.HFInferenceError, attempt: int, policy: RetryPolicy, budget: RetryBudget
-) -> float | None:
+def _delay_s(error: errors.HFInferenceError, attempt: int, policy: RetryPolicy, budget: RetryBudget) -> float | None:
     """Return the seconds to wait before the next attempt, or None to give up; note the attempts on the error."""
     if not isinstance(error, errors.ConfigurationError):
         error.attempts = attempt
@@ -107,7 +104,7 @@ def _retry_state(error: errors.HFInferenceError, attempt: int, delay_s: float) -
 
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = attempt
-    state.set_exception(sys.exc_info())  # type: ignore[arg-type]  # called while `error` is handled
+    state.set_exception((type(error), error, error.__traceback__))
     state.next_action = RetryAction(delay_s)
     state.idle_for = delay_s
     return state

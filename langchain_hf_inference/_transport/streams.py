@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, 
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from pydantic_core import from_json
@@ -102,8 +103,10 @@ class _StreamState:
 class EventStream(_StreamState):
     """The events of an open response, in order, to [DONE] or the end of the body."""
 
-    def __init__(self, request: WireRequest, body: OpenResponse, chunk_s: float | None) -> None:
-        super().__init__(request, dict(body.response.headers), chunk_s)
+    def __init__(
+        self, request: WireRequest, body: OpenResponse, headers: dict[str, str], chunk_s: float | None
+    ) -> None:
+        super().__init__(request, headers, chunk_s)
         self.body = body
 
     def start(self) -> None:
@@ -114,13 +117,10 @@ class EventStream(_StreamState):
             self._waiting.append(event)
             return
 
-    def __iter__(self) -> Generator[ServerSentEvent]:
-        """Yield each event once."""
-        for event in self._waiting:
-            yield event
-        self._waiting = []
-        for event in self._events:
-            yield event
+    def __iter__(self) -> Iterator[ServerSentEvent]:
+        """Return an iterator over the events that have not been seen."""
+        first, self._waiting = self._waiting, []
+        return chain(first, self._events)  # a generator would cost another step per event
 
     def _decoded_events(self) -> Generator[ServerSentEvent]:
         with map_httpx_errors(self.request.url, phase="stream"):
@@ -147,8 +147,10 @@ class EventStream(_StreamState):
 class AsyncEventStream(_StreamState):
     """Like `EventStream`."""
 
-    def __init__(self, request: WireRequest, body: AsyncOpenResponse, chunk_s: float | None) -> None:
-        super().__init__(request, dict(body.response.headers), chunk_s)
+    def __init__(
+        self, request: WireRequest, body: AsyncOpenResponse, headers: dict[str, str], chunk_s: float | None
+    ) -> None:
+        super().__init__(request, headers, chunk_s)
         self.body = body
 
     async def start(self) -> None:

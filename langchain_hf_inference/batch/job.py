@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
-from langchain_hf_inference._connection import HFConnection, LastTransport
+from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.retry import RetryPolicy
 from langchain_hf_inference._protocol.routing import task_url
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
 from langchain_hf_inference._transport import lookups
+from langchain_hf_inference._transport.cache import TransportCache
 from langchain_hf_inference._transport.http import HTTPTransport
 from langchain_hf_inference._transport.tokens import TokenSource
 from langchain_hf_inference.batch.journal import Journal
@@ -55,7 +56,7 @@ class BatchJob(HFConnection):
     max_retry_wait: float = Field(default=300.0, gt=0)
     """The longest wait, in seconds, that a server may ask for."""
 
-    _once: LastTransport = PrivateAttr(default_factory=LastTransport)
+    _once: TransportCache = PrivateAttr(default_factory=TransportCache)
 
     def run(
         self,

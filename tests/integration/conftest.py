@@ -21,9 +21,11 @@ __all__ = ["call"]
 
 _NEEDS = {
     "test_newest.py": "deepagents",
+    "test_interop.py": "respx",
     "test_langflow.py": "lfx",
     "test_ray.py": "ray",
     "test_recipes.py": "haystack",
+    "test_uvloop.py": "uvloop",
 }
 collect_ignore = [name for name, package in _NEEDS.items() if not find_spec(package)]  # make test-newest, …
 if not find_spec("gradio") and not find_spec("lfx"):

@@ -154,7 +154,7 @@ def test_chat_page() -> None:
         )
         page.fill("#left-model textarea, #left-model input", "http://127.0.0.1:9")
         ask(page, "Hello")
-        page.wait_for_function("document.querySelector('#left-talk').innerText.includes('cannot reach')")
+        page.wait_for_function("document.querySelector('#left-talk').innerText.includes('could not connect')")
         assert page.complaints == []
 
 

@@ -26,6 +26,13 @@ __all__ = ["call"]
 
 collect_ignore = [] if find_spec("deepagents") else ["test_newest.py"]  # `make test-newest` installs it
 
+if os.environ.get("UVLOOP"):  # make test-uvloop
+    import asyncio
+
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
 settings.register_profile("gate", derandomize=True)
 if os.environ.get("CI"):  # the gate asks the same each time; at home hypothesis looks for new cases
     settings.load_profile("gate")

@@ -254,7 +254,7 @@ def test_abandoned_streams_free_their_connection(model: ChatHFInference, server:
         next(stream)
         stream.close()
     assert eventually(lambda: in_flight(server.url) == 0)
-    assert closing._open == set()
+    assert closing.open_responses == set()
 
     async def abandoned() -> int:
         for _ in range(30):
@@ -516,7 +516,7 @@ async def test_httpx2_clients_work(server: InferenceServer) -> None:
 async def test_a_closed_client(server: InferenceServer) -> None:
     """A supplied client that is closed is named, before anything is sent."""
     client, async_client = httpx.Client(), httpx.AsyncClient()
-    client.close()
+    client.close()  # noqa: ASYNC212
     await async_client.aclose()
     model = model_at(server.url, http_client=client, http_async_client=async_client)
     with pytest.raises(ConfigurationError, match="http_client is closed"):

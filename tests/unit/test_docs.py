@@ -31,8 +31,8 @@ TOP = [
 ]
 PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
-PYTHON, ELSEWHERE = "python", {"python haystack", "python prefect", "python ray"}
-"""Blocks that run here, and those that run in lanes of their own: test_recipes.py, test_ray.py."""
+PYTHON, ELSEWHERE = "python", {"python haystack", "python interop", "python prefect", "python ray"}
+"""Blocks that run here, and those that run in lanes of their own: test_recipes.py, test_ray.py, test_interop.py."""
 SHOWN = {"text"}
 """What is printed (test_readme.py), and drawings."""
 STRANGERS = {"pip", "export", "docker", "vllm", "python", "llama-server", "transformers", "mlx_lm.server"}

@@ -121,12 +121,19 @@ UNEQUAL = {
     "abyte_chunks": "the difference is the name of httpx's own twin",
     "afan_out": "threads on the one side, tasks on the other",
     "alock": "an asyncio lock belongs to its event loop",
+    "_araw_chunks": "the difference is the name of httpx's own twin",
     "adiscard": "its clients belong to the running loop",
-    "aleased": "its client is made in the running loop",
+    "aacquire_client": "its client is created in the running loop, on either backend",
+    "adeadline": "asyncio cancels what takes too long; a blocking read needs its connection shut down",
+    "astream": "a synchronous stream may be closed by the garbage collector, an asynchronous one only by its loop",
+    "_aopen": "its open responses belong to the running loop, and aiohttp needs a timer for the pauses",
+    "_aacquire": "the backend can be chosen for asynchronous calls only",
+    "_alistener": "httpx calls a function in the one case, a coroutine function in the other",
+    "acall_with_retries": "LangChain's asynchronous handlers return awaitables",
 }
 SAME = {
     "enter_async_context": "enter_context", "push_async_callback": "callback", "asynccontextmanager": "contextmanager",
-    "async_client": "client", "AsyncClient": "Client", "handle_async_request": "handle_request", "aread": "read", "AsyncioSocket": "BlockingSocket", "TaskRoom": "ThreadRoom", "AsyncBaseTransport": "BaseTransport", "aclosing": "closing", "asleep": "sleep", "AsyncRetrying": "Retrying", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
+    "async_client": "client", "AsyncClient": "Client", "aread": "read", "asleep": "sleep", "aclosing": "closing", "alock": "lock", "abyte_chunks": "byte_chunks", "__aiter__": "__iter__",
 }  # fmt: skip
 
 
@@ -222,7 +229,7 @@ def test_twins_are_found() -> None:
     """The search for twins finds those that must be there."""
     places = {place for place, _, _ in PAIRS}
 
-    assert {"_transport/http.py:HTTPTransport._open", "chat_models.py:ChatHFInference._stream"} <= places
+    assert {"_transport/http.py:HTTPTransport._exchange", "chat_models.py:ChatHFInference._stream"} <= places
 
 
 def test_honest_face() -> None:
@@ -265,5 +272,5 @@ print(*(set(sys.modules) - before))
         "huggingface_hub",
         "numpy",
         "tomllib",
-        "langchain_hf_inference._transport.pool",
+        "langchain_hf_inference._transport.clients",
     }

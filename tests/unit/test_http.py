@@ -118,7 +118,7 @@ def test_connection_errors(call: Call, far_end: FarEndMaker) -> None:
 
     far = far_end(httpx.ReadTimeout("slow"))
     with pytest.raises(
-        APITimeoutError, match="no answer from https://router.huggingface.co/v1/chat/completions in time"
+        APITimeoutError, match="no response from https://router.huggingface.co/v1/chat/completions in time"
     ) as failure:
         call.invoke(far.model(), "Hello")
     assert (len(far.requests), isinstance(failure.value, TimeoutError)) == (1, True)
@@ -127,9 +127,9 @@ def test_connection_errors(call: Call, far_end: FarEndMaker) -> None:
     assert call.invoke(far.model(), "Hello").text == "Hi"
 
     far = far_end(httpx.RemoteProtocolError("Server disconnected without sending a response."))
-    with pytest.raises(APIConnectionError, match="cannot reach"):
+    with pytest.raises(APIConnectionError, match="broke before a response"):
         call.invoke(far.model(max_retries=1), "Hello")
-    assert len(far.requests) == 2
+    assert len(far.requests) == 1
 
 
 def test_no_token_in_causes(call: Call, far_end: FarEndMaker) -> None:
@@ -250,7 +250,7 @@ def test_real_cut(call: Call, server: InferenceServer) -> None:
     server.fail(Fault.cut_stream(after_events=3))
     model = ChatHFInference(endpoint_url=server.url, model="m", engine="openai")
 
-    with pytest.raises(StreamError, match="broke off") as failure:
+    with pytest.raises(StreamError, match="was interrupted") as failure:
         call.total(model, "one two three")
 
     assert failure.value.partial is not None
@@ -299,7 +299,7 @@ def test_nobody_there(call: Call) -> None:
     """A port where nobody listens is APIConnectionError, naming it."""
     model = ChatHFInference(endpoint_url="http://127.0.0.1:9", model="m", max_retries=0)
 
-    with pytest.raises(APIConnectionError, match="cannot reach http://127.0.0.1:9/v1/chat/completions"):
+    with pytest.raises(APIConnectionError, match="could not connect to http://127.0.0.1:9/v1/chat/completions"):
         call.invoke(model, "Hello")
 
 

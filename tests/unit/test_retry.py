@@ -96,12 +96,20 @@ def test_connections() -> None:
     """A request that cannot have arrived is repeated; one that may be in work is not."""
     policy = RetryPolicy()
 
-    assert policy.delay_s(errors.APIConnectionError("refused"), 1, random_fraction=1.0) == 1.0
+    assert policy.delay_s(errors.APIConnectionError("refused", sent=False), 1, random_fraction=1.0) == 1.0
+    assert policy.delay_s(errors.APIConnectionError("reset"), 1, random_fraction=1.0) is None
+    raced = errors.APIConnectionError("reset")
+    raced.keep_alive_race = True
+    assert policy.delay_s(raced, 1, random_fraction=1.0) == 0.0
+    assert RetryPolicy(max_retries=0).delay_s(raced, 1, random_fraction=1.0) is None
     assert policy.delay_s(errors.APITimeoutError("connect", sent=False), 1, random_fraction=1.0) == 1.0
     assert policy.delay_s(errors.APITimeoutError("read"), 1, random_fraction=1.0) is None
     assert policy.delay_s(errors.StreamError("broke"), 1, random_fraction=1.0) is None
     assert policy.delay_s(ValueError("not ours"), 1, random_fraction=1.0) is None
-    assert RetryPolicy(max_retries=0).delay_s(errors.APIConnectionError("refused"), 1, random_fraction=1.0) is None
+    assert (
+        RetryPolicy(max_retries=0).delay_s(errors.APIConnectionError("refused", sent=False), 1, random_fraction=1.0)
+        is None
+    )
 
 
 def test_fail_over() -> None:

@@ -1,0 +1,98 @@
+"""Builds the httpx clients that the package shares: TLS, proxies, connection limits, and no cookies."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from http.cookiejar import CookieJar
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from langchain_hf_inference._transport import backend
+from langchain_hf_inference._transport.pool import IDLE_S, MAX_CONNECTIONS, REQUESTS_PER_CLIENT
+from langchain_hf_inference._transport.proxies import checked_proxies, proxy_for, uses_proxies
+from langchain_hf_inference._transport.tls import tls_context
+from langchain_hf_inference.errors import ConfigurationError
+
+BACKEND_VARIABLE = "HF_INFERENCE_HTTP_BACKEND"
+HTTPBackend = Literal["httpx", "aiohttp"]
+"""What carries asynchronous requests; synchronous ones are always carried by httpx."""
+
+
+class _NoCookies(CookieJar):
+    """Keeps nothing: a client is shared by models of different users."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Ignore the response's cookies."""
+
+
+def _keep_alive_options() -> list[tuple[int, int, int]]:
+    """Return TCP keep-alive probes after a minute: a long generation is silent, and NATs drop silent connections."""
+    import socket  # the names of the options; httpx opens the connections
+
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5)):
+        if hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), seconds))
+    return options
+
+
+def _limits() -> backend.Limits:
+    return backend.Limits(
+        max_connections=REQUESTS_PER_CLIENT, max_keepalive_connections=REQUESTS_PER_CLIENT, keepalive_expiry=IDLE_S
+    )
+
+
+def build_client(origin: str) -> backend.Client:
+    if uses_proxies():  # which httpx reads only for transports that it creates itself
+        with checked_proxies():
+            return backend.Client(verify=tls_context(), limits=_limits(), cookies=_NoCookies())
+    transport = backend.HTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=_keep_alive_options())
+    return backend.Client(transport=transport, cookies=_NoCookies())
+
+
+def build_async_client(origin: str) -> backend.AsyncClient:
+    if uses_proxies():
+        with checked_proxies():
+            return backend.AsyncClient(verify=tls_context(), limits=_limits(), cookies=_NoCookies())
+    transport = backend.AsyncHTTPTransport(
+        verify=_tls_for(origin), limits=_limits(), socket_options=_keep_alive_options()
+    )
+    return backend.AsyncClient(transport=transport, cookies=_NoCookies())
+
+
+def build_aiohttp_client(origin: str) -> backend.AsyncClient:
+    from langchain_hf_inference._transport.aiohttp_backend import build_client
+
+    with checked_proxies():
+        return build_client(
+            _tls_for(origin),
+            max_connections=MAX_CONNECTIONS,
+            idle_s=IDLE_S,
+            cookies=_NoCookies(),
+            proxy=proxy_for(origin),
+        )
+
+
+def _tls_for(origin: str) -> ssl.SSLContext:
+    """Return the TLS context for an origin; for plain http one that trusts nobody, since reading certificates takes time."""
+    return tls_context() if origin.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def http_backend(chosen: str | None) -> HTTPBackend:
+    """Return the backend for asynchronous calls: the one chosen, that of HF_INFERENCE_HTTP_BACKEND, or httpx.
+
+    Raises:
+        ConfigurationError: The variable names another, or aiohttp is chosen and its extra is not installed.
+    """
+    name = chosen or os.environ.get(BACKEND_VARIABLE, "").strip().lower() or "httpx"
+    if name == "aiohttp":
+        if find_spec("httpx_aiohttp") is None or find_spec("aiohttp") is None:
+            setting = 'http_backend="aiohttp"' if chosen else f"{BACKEND_VARIABLE}=aiohttp"
+            raise ConfigurationError(
+                f"{setting} needs a package that is not installed: pip install 'langchain-hf-inference[aiohttp]'"
+            )
+        return "aiohttp"
+    if name != "httpx":
+        raise ConfigurationError(f"{BACKEND_VARIABLE}={name!r} is not a backend; set it to httpx or aiohttp")
+    return "httpx"
