@@ -68,7 +68,8 @@ test-interop: .venv-interop/ready
 	.venv-interop/bin/python -m pytest tests/integration/test_interop.py
 
 test-uvloop: .venv-uvloop/ready
-	UVLOOP=1 .venv-uvloop/bin/python -m pytest tests/unit tests/integration/test_uvloop.py
+	UVLOOP=1 .venv-uvloop/bin/python -m pytest tests/unit
+	.venv-uvloop/bin/python -m pytest tests/integration/test_uvloop.py
 
 test-peers: .venv-peers/ready
 	-SUBJECT=huggingface .venv-peers/bin/python -m pytest -q --tb=no tests/unit/test_regressions.py

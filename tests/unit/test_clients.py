@@ -21,7 +21,7 @@ from rawserver import raw_server, request_from
 
 from conftest import COMPLETION
 from langchain_hf_inference import APIConnectionError, ChatHFInference, ConfigurationError, ServerError
-from langchain_hf_inference._transport import clients, closing
+from langchain_hf_inference._transport import client_builders, clients, closing, pool
 from langchain_hf_inference.testing import Fault, InferenceServer
 
 BODY = json.dumps(COMPLETION).encode()
@@ -142,9 +142,9 @@ async def test_requests_are_spread_over_small_clients(in_flight_at_once: int, se
     model = model_at(server.url)
     await asyncio.gather(*(model.ainvoke("one two") for _ in range(in_flight_at_once)))
 
-    pool = (await clients.loop_clients()).pools[server.url, "httpx"]
-    assert len(pool.clients) == -(-in_flight_at_once // clients.REQUESTS_PER_CLIENT)
-    assert all(pooled.in_flight == 0 for pooled in pool.clients)
+    several = (await clients.loop_clients()).pools[server.url, "httpx"].clients
+    assert len(several) == -(-in_flight_at_once // clients.REQUESTS_PER_CLIENT)
+    assert all(pooled.in_flight == 0 for pooled in several)
 
 
 def forked(child: Callable[[], bytes]) -> bytes:
@@ -338,6 +338,7 @@ def test_abandoned_stream_hangs_up() -> None:
 def test_idle_clients_are_closed(model: ChatHFInference, server: InferenceServer, monkeypatch: Any) -> None:
     """What has not been used for `IDLE_S` is closed, synchronous and asynchronous, without another call."""
     monkeypatch.setattr(clients, "IDLE_S", 0.1)
+    monkeypatch.setattr(pool, "IDLE_S", 0.1)
     monkeypatch.setattr(closing, "TIDY_INTERVAL_S", 0.02)
     model.invoke("Hello")
     client = clients._pools[server.url].clients[0].client
@@ -534,22 +535,22 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the files that the process may open are connections, and no more than a thousand."""
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
-    assert clients._max_connections() == 128
+    assert pool._max_connections() == 128
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert clients._max_connections() == 1000
+    assert pool._max_connections() == 1000
 
 
 def test_keep_alive_probes() -> None:
     """Connections send TCP keep-alive probes: NATs drop connections that are silent during a long generation."""
     import socket
 
-    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in clients._keep_alive_options()
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in client_builders._keep_alive_options()
     found: list[int] = []
     with raw_server() as server:
         server.act = server.replying(OK)
         model_at(server.url).invoke("Hello")
-        pool = clients._pools[server.url].clients[0].client._transport._pool
-        for connection in pool.connections:
+        transport = clients._pools[server.url].clients[0].client._transport
+        for connection in transport._pool.connections:
             stream = connection._connection._network_stream
             found.append(stream.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
     assert found == [1]

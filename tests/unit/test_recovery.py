@@ -23,7 +23,7 @@ from rawserver import RawServer, raw_server, request_from
 
 from conftest import COMPLETION
 from langchain_hf_inference import APIConnectionError, ChatHFInference, RateLimitError, ServerError
-from langchain_hf_inference._transport import clients
+from langchain_hf_inference._transport import clients, pool
 from langchain_hf_inference.testing import Fault, InferenceServer
 
 
@@ -180,7 +180,7 @@ def _closed(server: RawServer) -> None:
 
 def test_two_thousand_at_once(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two thousand calls at once share a hundred connections; each gets its own answer, in order."""
-    monkeypatch.setattr(clients, "MAX_CONNECTIONS", 100)
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 100)
     model, before = model_of(server), server.connections
 
     async def scenario() -> list[str]:
