@@ -261,10 +261,13 @@ class HFConnection(BaseModel):
                 dict(self.default_headers),
                 self.http_client,
                 self.http_async_client,
-                _transport.client_builders.http_backend(self.http_backend),
+                self._async_backend(),
             )
             last.key = key
         return last.transport
+
+    def _async_backend(self) -> Literal["httpx", "aiohttp"]:
+        return _transport.client_builders.http_backend(self.http_backend)
 
     def _timeouts(self) -> Timeouts:
         return _transport.streams.Timeouts.given(self.timeout, self.stream_chunk_timeout, self.scale_up_timeout)

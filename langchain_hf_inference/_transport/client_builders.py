@@ -79,15 +79,21 @@ def _tls_for(origin: str) -> ssl.SSLContext:
     return tls_context() if origin.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def http_backend(chosen: str | None) -> HTTPBackend:
+def http_backend(chosen: str | None, *, prefer_aiohttp: bool = False) -> HTTPBackend:
     """Return the backend for asynchronous calls: the one chosen, that of HF_INFERENCE_HTTP_BACKEND, or httpx.
+
+    Args:
+        chosen: The user's choice, if any.
+        prefer_aiohttp: Whether aiohttp is taken where nobody has chosen and it is installed.
 
     Raises:
         ConfigurationError: The variable names another, or aiohttp is chosen and its extra is not installed.
     """
-    name = chosen or os.environ.get(BACKEND_VARIABLE, "").strip().lower() or "httpx"
+    is_installed = find_spec("httpx_aiohttp") is not None and find_spec("aiohttp") is not None
+    default = "aiohttp" if prefer_aiohttp and is_installed else "httpx"
+    name = chosen or os.environ.get(BACKEND_VARIABLE, "").strip().lower() or default
     if name == "aiohttp":
-        if find_spec("httpx_aiohttp") is None or find_spec("aiohttp") is None:
+        if not is_installed:
             setting = 'http_backend="aiohttp"' if chosen else f"{BACKEND_VARIABLE}=aiohttp"
             raise ConfigurationError(
                 f"{setting} needs a package that is not installed: pip install 'langchain-hf-inference[aiohttp]'"

@@ -19,6 +19,7 @@ from langchain_hf_inference._protocol.routing import task_url
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
 from langchain_hf_inference._transport import lookups
 from langchain_hf_inference._transport.cache import TransportCache
+from langchain_hf_inference._transport.client_builders import HTTPBackend, http_backend
 from langchain_hf_inference._transport.http import HTTPTransport
 from langchain_hf_inference._transport.tokens import TokenSource
 from langchain_hf_inference.batch.journal import Journal
@@ -172,14 +173,19 @@ class BatchJob(HFConnection):
             headers = dict(self.default_headers)
             policy = RetryPolicy(max_retries=0)
             self._once.transport = HTTPTransport(
-                self._timeouts(), policy, headers, self.http_client, self.http_async_client
+                self._timeouts(), policy, headers, self.http_client, self.http_async_client, self._async_backend()
             )
         return self._once.transport
+
+    def _async_backend(self) -> HTTPBackend:
+        """Return aiohttp where it is installed and nobody has chosen: it costs less with many requests in flight."""
+        return http_backend(self.http_backend, prefer_aiohttp=True)
 
     def _options(self) -> dict[str, Any]:
         """Give actions the job's connection; they do not try again by themselves."""
         names = ("api_key", "bill_to", "timeout", "default_headers", "http_client", "http_async_client")
         given = {name: getattr(self, name) for name in names}
+        given["http_backend"] = self._async_backend()
         return {"max_retries": 0, **{name: value for name, value in given.items() if value not in (None, {})}}
 
     def _defaults(self) -> dict[str, Any]:

@@ -24,5 +24,6 @@ def be_everywhere(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> N
     async def handle_async_request(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
         return await asend(self, redirected(request))
 
+    monkeypatch.setenv("HF_INFERENCE_HTTP_BACKEND", "httpx")  # a batch would take aiohttp
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle_request)
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async_request)

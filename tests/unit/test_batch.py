@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from conftest import COMPLETION, FarEnd
 from langchain_hf_inference import ConfigurationError
+from langchain_hf_inference._transport import client_builders
 from langchain_hf_inference.batch import BatchJob, BatchProgress, BatchSummary
 from langchain_hf_inference.batch.lines import done_number
 from langchain_hf_inference.batch.pace import Limit, Pace
@@ -428,3 +429,15 @@ def test_pickles_hold_no_secrets(tmp_path: Path) -> None:
     assert b"secret1" not in dumped
     assert b"secret2" not in dumped
     assert pickle.loads(dumped).endpoint_url == job.endpoint_url
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_backend(installed: bool, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job takes aiohttp where it is installed and nobody has chosen another backend."""
+    if not installed:
+        monkeypatch.setattr(client_builders, "find_spec", lambda _: None)
+    assert BatchJob(endpoint_url="http://h")._async_backend() == ("aiohttp" if installed else "httpx")
+    assert BatchJob(endpoint_url="http://h", http_backend="httpx")._async_backend() == "httpx"
+    monkeypatch.setenv("HF_INFERENCE_HTTP_BACKEND", "httpx")
+    assert BatchJob(endpoint_url="http://h")._async_backend() == "httpx"
+    assert BatchJob(endpoint_url="http://h")._options()["http_backend"] == "httpx"
