@@ -27,7 +27,7 @@ class RawClient:
         import httpx
         import orjson
 
-        self._json, self._url = orjson, url + "/v1/chat/completions"
+        self._json, self._url, self._tei_url = orjson, url + "/v1/chat/completions", url + "/embed"
         limits = httpx.Limits(max_connections=1000, max_keepalive_connections=20)
         self._client = httpx.Client(limits=limits, timeout=60)
         self._async = httpx.AsyncClient(limits=limits, timeout=60)
@@ -35,6 +35,12 @@ class RawClient:
     def _body(self, messages: Any, *, stream: bool = False) -> bytes:
         body = {"model": "org/name", "messages": rows_of(messages)}
         return self._json.dumps({**body, "stream": True} if stream else body)
+
+    def embed_tei(self, texts: list[str]) -> Any:
+        """Return vectors as a plain loop over batches of TEI's default size gets them."""
+        batches = (texts[start : start + 32] for start in range(0, len(texts), 32))
+        answers = [self._client.post(self._tei_url, json={"inputs": batch}).json() for batch in batches]
+        return [vector for vectors in answers for vector in vectors]
 
     def invoke(self, messages: Any) -> Any:
         return self._json.loads(self._client.post(self._url, content=self._body(messages)).content)
@@ -60,6 +66,39 @@ class RawClient:
                 rows, tail = self._rows(tail, chunk)
                 for row in rows:
                     yield row
+
+
+class RawAiohttp:
+    """aiohttp and orjson: what the exchange costs an asynchronous program that does without httpx."""
+
+    def __init__(self, url: str) -> None:
+        import orjson
+
+        self._json, self._url, self._session = orjson, url + "/v1/chat/completions", None
+
+    def _client(self) -> Any:
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1000))
+        return self._session
+
+    def _body(self, messages: Any, *, stream: bool = False) -> bytes:
+        body = {"model": "org/name", "messages": rows_of(messages)}
+        return self._json.dumps({**body, "stream": True} if stream else body)
+
+    async def ainvoke(self, messages: Any) -> Any:
+        async with self._client().post(self._url, data=self._body(messages)) as response:
+            return self._json.loads(await response.read())
+
+    async def astream(self, messages: Any) -> AsyncIterator[Any]:
+        async with self._client().post(self._url, data=self._body(messages, stream=True)) as response:
+            tail = b""
+            async for chunk in response.content.iter_any():
+                *lines, tail = (tail + chunk).split(b"\n\n")
+                for line in lines:
+                    if line != b"data: [DONE]":
+                        yield self._json.loads(line[6:])
 
 
 class HubClient:
@@ -172,6 +211,10 @@ class LiteLLMSubject:
     chat = LiteLLMClient
 
 
+class AiohttpSubject:
+    chat = RawAiohttp
+
+
 CLIENTS: dict[str, Any] = {
-    "httpx": RawSubject, "huggingface_hub": HubSubject, "Haystack": HaystackSubject, "LiteLLM": LiteLLMSubject,
+    "httpx": RawSubject, "aiohttp": AiohttpSubject, "huggingface_hub": HubSubject, "Haystack": HaystackSubject, "LiteLLM": LiteLLMSubject,
 }  # fmt: skip

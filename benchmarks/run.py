@@ -136,9 +136,12 @@ def reached(target: Target, found: Found) -> float | None:
     """Give the ratio that a target is about; None where it was not measured."""
     shows = target.shows or (SUITES[target.suite].shows if target.suite in SUITES else "cpu_us")
     row = found.get(target.suite, {})
-    mine = row.get("ours", {}).get(shows)
+    mine = row.get(target.subject, {}).get(shows)
     if target.other:
-        against = found.get(target.other, {}).get("ours", {}).get(shows)
+        against = found.get(target.other, {}).get(target.subject, {}).get(shows)
+    elif " + " in target.against:
+        parts = [row.get(name, {}).get(shows) for name in target.against.split(" + ")]
+        against = sum(parts) if all(parts) else None
     elif target.against == "best peer":
         against = min((row[name][shows] for name in PEERS if shows in row.get(name, {})), default=None)
     else:
@@ -158,7 +161,9 @@ def targets_table(found: Found) -> str:
     for target in TARGETS:
         if (value := reached(target, found)) is None:
             continue
-        name = f"{target.suite} against {target.other or target.against}" + (", p99" if target.shows else "")
+        name = f"{target.suite}: {target.subject} against {target.other or target.against}" + (
+            ", p99" if target.shows else ""
+        )
         if target.most:
             add(name, f"≤ {target.most:g}×", f"{value:.2f}×", value <= target.most)
         else:

@@ -26,6 +26,11 @@ class Ours:
 
         return HFInferenceLLM(endpoint_url=url, engine="tgi", api_key="k")
 
+    def tei(self, url: str) -> Any:
+        from langchain_hf_inference import HFInferenceEmbeddings
+
+        return HFInferenceEmbeddings(endpoint_url=url, model="org/name", engine="tei", api_key="k", batch_size=32)
+
     def embedder(self, url: str) -> Any:
         from langchain_hf_inference import HFInferenceEmbeddings
 
@@ -61,6 +66,8 @@ class HuggingFace:
         made = HuggingFaceEndpointEmbeddings(model="org/name", huggingfacehub_api_token="hf_k")
         made.client, made.async_client = InferenceClient(model=url), AsyncInferenceClient(model=url)
         return made
+
+    tei = embedder
 
 
 class OpenAI:

@@ -154,6 +154,12 @@ class Worker:
         texts = [f"Text number {i}, of the usual length of a sentence or two." for i in range(n)]
         return timed(lambda: model.embed_documents(texts), n)
 
+    def embed_tei(self, n: int) -> Row:
+        model = self.model("text-10-0", "tei")
+        texts = [f"Short text {i}." for i in range(n)]
+        embed = getattr(model, "embed_tei", None) or model.embed_documents
+        return timed(lambda: [embed(texts) for _ in range(5)], 5 * n)
+
     def batch(self, n: int) -> Row:
         if self._name != "ours":
             return self.many(n, "text-20-5", 64)

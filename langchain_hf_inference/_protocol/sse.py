@@ -54,6 +54,16 @@ class SSEDecoder:
         Raises:
             StreamError: An event is larger than `MAX_EVENT_BYTES`.
         """
+        if (
+            chunk[-2:] == b"\n\n"
+            and chunk[:6] == b"data: "
+            and not (self._tail or self._data or self._event)
+            and chunk.count(b"\n") == 2
+            and b"\r" not in chunk
+        ):  # one event alone, as servers write them
+            self._check_size(len(chunk))
+            self._started = True
+            return [ServerSentEvent(chunk[6:-2])]
         if b"\n" not in chunk and b"\r" not in chunk:
             self._keep(chunk)
             return []

@@ -14,7 +14,7 @@ import aiohttp
 from httpx_aiohttp import AiohttpTransport
 
 from langchain_hf_inference._transport import backend
-from langchain_hf_inference._transport.connection_trace import current_trace
+from langchain_hf_inference._transport.connection_trace import note_new_connection
 
 MAX_HEADER_BYTES = 64 * 1024
 """The longest header that is accepted; aiohttp's own limit of 8 KiB is below what gateways send."""
@@ -43,16 +43,9 @@ def build_client(
 
 def _trace_config() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
-    config.on_connection_reuseconn.append(_note_reused)
-    config.on_connection_create_start.append(_note_new)
+    config.on_connection_create_start.append(_note_new_connection)
     return config
 
 
-async def _note_reused(*_: Any) -> None:
-    if (trace := current_trace.get()) is not None:
-        trace.note_reused()
-
-
-async def _note_new(*_: Any) -> None:
-    if (trace := current_trace.get()) is not None:
-        trace.note_new()
+async def _note_new_connection(*_: Any) -> None:
+    note_new_connection()

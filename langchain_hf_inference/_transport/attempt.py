@@ -17,6 +17,7 @@ from langchain_hf_inference._transport import backend
 from langchain_hf_inference._transport.bodies import ERROR_BODY_S, aread_error_body, read_error_body
 from langchain_hf_inference._transport.connection_trace import ConnectionTrace, current_trace
 from langchain_hf_inference._transport.exceptions import map_httpx_errors, proxy_authentication_required
+from langchain_hf_inference._transport.supplied import Lease
 from langchain_hf_inference._version import __version__
 
 USER_AGENT = f"langchain-hf-inference/{__version__}; python/{platform.python_version()}; httpx/{backend.__version__}"
@@ -61,11 +62,12 @@ class Attempt:
         self.extensions: dict[str, Any] = {}
         """The extensions of the request that was sent; httpx reads its timeouts again when the body begins."""
 
-    def send(self, client: Any, *, is_shared: bool) -> Any:
+    def send(self, lease: Lease) -> Any:
         """Return the response, whose body has not been read. Raises as `HTTPTransport.send` does."""
-        built = self._built(client, self._listener(), is_shared=is_shared)
+        built = self._built(lease, self._trace and self._trace.on_event)
+        current_trace.set(self._trace)
         with map_httpx_errors(self._request.url, trace=self._trace):
-            response = client.send(built, stream=True, follow_redirects=False)
+            response = lease.client.send(built, stream=True, follow_redirects=False)
         if _log.isEnabledFor(logging.DEBUG):
             self._log_response(response)
         if not response.is_success:
@@ -75,11 +77,12 @@ class Attempt:
                 response.close()
         return response
 
-    async def asend(self, client: Any, *, is_shared: bool) -> Any:
+    async def asend(self, lease: Lease) -> Any:
         """Like `send`."""
-        built = self._built(client, self._alistener(), is_shared=is_shared)
+        built = self._built(lease, self._trace and self._trace.aon_event)
+        current_trace.set(self._trace)
         with map_httpx_errors(self._request.url, trace=self._trace):
-            response = await client.send(built, stream=True, follow_redirects=False)
+            response = await lease.client.send(built, stream=True, follow_redirects=False)
         if _log.isEnabledFor(logging.DEBUG):
             self._log_response(response)
         if not response.is_success:
@@ -89,23 +92,18 @@ class Attempt:
                 await response.aclose()
         return response
 
-    def _listener(self) -> Any:
-        return self._trace
-
-    def _alistener(self) -> Any:
-        current_trace.set(self._trace)  # for the aiohttp backend
-        return self._trace and self._trace.on_event
-
-    def _built(self, client: Any, trace: Any, *, is_shared: bool) -> Any:
+    def _built(self, lease: Lease, on_event: Any) -> Any:
         """Return the request, new for each attempt: tracing adds headers to it.
 
-        A client of our own has nothing to add to what is here; a user's may have headers, cookies and parameters.
+        The package's own clients have nothing to add to what is here; a user's may have headers, cookies and parameters.
         """
         content = self._request.encoded() if self._method == "POST" else None
-        extensions: dict[str, Any] = {} if trace is None else {"trace": trace}
-        if not is_shared:
+        extensions: dict[str, Any] = {}
+        if on_event is not None and not lease.notes_connections:
+            extensions["trace"] = on_event
+        if not lease.is_shared:
             with map_httpx_errors(self._request.url):
-                built = client.build_request(
+                built = lease.client.build_request(
                     self._method,
                     self._request.url,
                     content=content,

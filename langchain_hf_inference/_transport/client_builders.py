@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from langchain_hf_inference._transport import backend
+from langchain_hf_inference._transport.connection_trace import NotedSocketOptions, SocketOption
 from langchain_hf_inference._transport.pool import IDLE_S, MAX_CONNECTIONS, REQUESTS_PER_CLIENT
 from langchain_hf_inference._transport.proxies import checked_proxies, proxy_for, uses_proxies
 from langchain_hf_inference._transport.tls import tls_context
@@ -26,7 +27,7 @@ class _NoCookies(CookieJar):
         """Ignore the response's cookies."""
 
 
-def _keep_alive_options() -> list[tuple[int, int, int]]:
+def _keep_alive_options() -> list[SocketOption]:
     """Return TCP keep-alive probes after a minute: a long generation is silent, and NATs drop silent connections."""
     import socket  # the names of the options; httpx opens the connections
 
@@ -43,35 +44,39 @@ def _limits() -> backend.Limits:
     )
 
 
-def build_client(origin: str) -> backend.Client:
+def build_client(origin: str) -> tuple[backend.Client, bool]:
+    """Return a client for an origin, and whether it notes new connections on `current_trace`."""
     if uses_proxies():  # which httpx reads only for transports that it creates itself
         with checked_proxies():
-            return backend.Client(verify=tls_context(), limits=_limits(), cookies=_NoCookies())
-    transport = backend.HTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=_keep_alive_options())
-    return backend.Client(transport=transport, cookies=_NoCookies())
+            return backend.Client(verify=tls_context(), limits=_limits(), cookies=_NoCookies()), False
+    options = NotedSocketOptions(_keep_alive_options())
+    transport = backend.HTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=options)
+    return backend.Client(transport=transport, cookies=_NoCookies()), True
 
 
-def build_async_client(origin: str) -> backend.AsyncClient:
+def build_async_client(origin: str) -> tuple[backend.AsyncClient, bool]:
+    """Like `build_client`."""
     if uses_proxies():
         with checked_proxies():
-            return backend.AsyncClient(verify=tls_context(), limits=_limits(), cookies=_NoCookies())
-    transport = backend.AsyncHTTPTransport(
-        verify=_tls_for(origin), limits=_limits(), socket_options=_keep_alive_options()
-    )
-    return backend.AsyncClient(transport=transport, cookies=_NoCookies())
+            return backend.AsyncClient(verify=tls_context(), limits=_limits(), cookies=_NoCookies()), False
+    options = NotedSocketOptions(_keep_alive_options())
+    transport = backend.AsyncHTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=options)
+    return backend.AsyncClient(transport=transport, cookies=_NoCookies()), True
 
 
-def build_aiohttp_client(origin: str) -> backend.AsyncClient:
+def build_aiohttp_client(origin: str) -> tuple[backend.AsyncClient, bool]:
+    """Like `build_client`, on aiohttp."""
     from langchain_hf_inference._transport.aiohttp_backend import build_client
 
     with checked_proxies():
-        return build_client(
+        client = build_client(
             _tls_for(origin),
             max_connections=MAX_CONNECTIONS,
             idle_s=IDLE_S,
             cookies=_NoCookies(),
             proxy=proxy_for(origin),
         )
+    return client, True
 
 
 def _tls_for(origin: str) -> ssl.SSLContext:

@@ -1,68 +1,77 @@
-"""What is known of the connection of one attempt: whether it was reused, and when the request had been sent.
+"""Whether the connection of an attempt was reused, and when it was used: what decides if its failure may be retried.
 
 A server may close an idle connection at the moment at which a request is sent on it. That race, and no other broken
-connection, may be tried again although the request was sent: the server never read it. httpx reports neither fact in
-its exceptions, so they are collected from its `trace` extension, and in the aiohttp backend from a TraceConfig.
-Without any event (mocks, HTTP/2, a user's own transport) nothing is known, and nothing is assumed.
+connection, may be tried again although the request was sent: the server never read it. httpx's exceptions do not tell
+it from other failures, so each attempt notes whether a connection was opened for it:
+
+- the package's own clients pass socket options, which httpx reads once for each new connection (aiohttp: a function
+  that creates sockets); httpx's `trace` extension says the same, but adds a tenth to the cost of a call;
+- clients without such options (a user's own, those behind a proxy) are asked with the `trace` extension.
+
+An exception that does not come from a connection, such as one that a mock raises, is never taken for the race.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 KEEP_ALIVE_RACE_S = 0.05
 """A reused connection that fails within this time of the request being sent had been closed by the server.
 
-The server's end of the connection was already closed when it was sent, so its answer, a reset, takes one round trip.
-A server that read the request and failed at once looks the same; it cannot have generated much in that time.
+Its answer to the request, a reset, takes one round trip. A server that read the request and failed at once looks the
+same; it cannot have generated much in that time.
 """
+
+SocketOption = tuple[int, int, int]
 
 
 class ConnectionTrace:
-    """The events of one attempt; itself the function that httpx's `trace` extension expects."""
+    """What is known of one attempt's connection."""
 
-    __slots__ = ("_is_new", "_sent_at", "_started")
+    __slots__ = ("_is_new", "_started_at")
 
     def __init__(self) -> None:
         self._is_new = False
-        self._started = False
-        self._sent_at: float | None = None
-
-    def __call__(self, name: str, _: dict[str, Any]) -> None:
-        """Note an event of httpcore, such as `http11.send_request_body.complete`."""
-        if name == "http11.send_request_headers.started":
-            self._started = True
-        elif name == "http11.send_request_body.complete":
-            self._sent_at = time.monotonic()
-        elif name == "connection.connect_tcp.started":
-            self._is_new = True
-
-    async def on_event(self, name: str, _: dict[str, Any]) -> None:
-        """Note an event of httpcore's asynchronous half."""
-        if name == "http11.send_request_headers.started":
-            self._started = True
-        elif name == "http11.send_request_body.complete":
-            self._sent_at = time.monotonic()
-        elif name == "connection.connect_tcp.started":
-            self._is_new = True
-
-    def note_reused(self) -> None:
-        """Note that the aiohttp backend took a connection from its pool."""
-        self._started = True
-        self._sent_at = time.monotonic()
+        self._started_at = time.monotonic()
 
     def note_new(self) -> None:
-        """Note that the aiohttp backend opened a connection."""
+        """Note that a connection was opened for this attempt."""
         self._is_new = True
 
+    def on_event(self, name: str, _: dict[str, Any]) -> None:
+        """Take an event of httpx's `trace` extension."""
+        if name == "connection.connect_tcp.started":
+            self._is_new = True
+
+    async def aon_event(self, name: str, _: dict[str, Any]) -> None:
+        """Like `on_event`."""
+        if name == "connection.connect_tcp.started":
+            self._is_new = True
+
     def is_keep_alive_race(self) -> bool:
-        """Return whether a failure at this moment means that the server had closed an idle connection."""
-        if not self._started or self._is_new:
-            return False
-        return self._sent_at is None or time.monotonic() - self._sent_at <= KEEP_ALIVE_RACE_S
+        """Return whether a connection that fails at this moment had been closed by the server."""
+        return not self._is_new and time.monotonic() - self._started_at <= KEEP_ALIVE_RACE_S
 
 
 current_trace: ContextVar[ConnectionTrace | None] = ContextVar("current_trace", default=None)
-"""The attempt that the running task makes, for the aiohttp backend, whose transport takes no extension."""
+"""The trace of the attempt that the running thread or task makes."""
+
+
+def note_new_connection() -> None:
+    """Note on the running attempt that a connection was opened for it."""
+    if (trace := current_trace.get()) is not None:
+        trace.note_new()
+
+
+class NotedSocketOptions:
+    """Socket options that note each new connection, for which alone they are read."""
+
+    def __init__(self, options: list[SocketOption]) -> None:
+        self._options = options
+
+    def __iter__(self) -> Iterator[SocketOption]:
+        note_new_connection()
+        return iter(self._options)

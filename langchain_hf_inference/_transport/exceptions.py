@@ -57,8 +57,9 @@ def _mapped(error: Exception, url: str, phase: Phase, trace: ConnectionTrace | N
         return _refused_by_proxy(str(error), url)
     sent = not isinstance(error, backend.types_named("ConnectError"))
     mapped = _broken(str(error) or type(error).__name__, url, phase, sent=sent)
-    is_malformed = isinstance(error, backend.types_named("RemoteProtocolError")) and NO_RESPONSE not in str(error)
-    return _with_race(mapped, trace, has_response=is_malformed)
+    has_response = isinstance(error, backend.types_named("RemoteProtocolError")) and NO_RESPONSE not in str(error)
+    is_real = type(cause).__module__.partition(".")[0] in ("httpcore", "httpcore2")
+    return _with_race(mapped, trace if is_real else None, has_response=has_response)
 
 
 def _timeout(error: Exception, url: str, phase: Phase) -> errors.APITimeoutError:

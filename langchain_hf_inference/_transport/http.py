@@ -195,7 +195,7 @@ class HTTPTransport:
         attempt = self._attempt(request, credentials, timeouts, method=method, is_new=is_new)
         lease = self._acquire(request.url, is_new=is_new)
         try:
-            response = attempt.send(lease.client, is_shared=self.client is None)
+            response = attempt.send(lease)
             try:
                 with map_httpx_errors(request.url, phase="response"):
                     content = read_body(byte_chunks(response))
@@ -217,7 +217,7 @@ class HTTPTransport:
         attempt = self._attempt(request, credentials, timeouts, method=method, is_new=is_new)
         lease = await self._aacquire(request.url, is_new=is_new)
         try:
-            response = await attempt.asend(lease.client, is_shared=self.async_client is None)
+            response = await attempt.asend(lease)
             try:
                 with map_httpx_errors(request.url, phase="response"):
                     content = await aread_body(abyte_chunks(response))
@@ -231,7 +231,7 @@ class HTTPTransport:
         attempt = self._attempt(request, credentials, None, is_new=is_new)
         lease = self._acquire(request.url, is_new=is_new)
         try:
-            response = attempt.send(lease.client, is_shared=self.client is None)
+            response = attempt.send(lease)
         except BaseException:
             lease.release()
             raise
@@ -249,7 +249,7 @@ class HTTPTransport:
         attempt = self._attempt(request, credentials, None, is_new=is_new)
         lease = await self._aacquire(request.url, is_new=is_new)
         try:
-            response = await attempt.asend(lease.client, is_shared=self.async_client is None)
+            response = await attempt.asend(lease)
         except BaseException:
             lease.release()
             raise

@@ -33,10 +33,12 @@ MAX_CONNECTIONS = _max_connections()
 class PooledClient(Generic[ClientT]):
     """A client and how many requests are in flight on it."""
 
-    __slots__ = ("_pool", "client", "in_flight", "is_discarded", "last_used")
+    __slots__ = ("_pool", "client", "in_flight", "is_discarded", "is_shared", "last_used", "notes_connections")
 
-    def __init__(self, client: ClientT, pool: OriginPool[ClientT]) -> None:
+    def __init__(self, client: ClientT, pool: OriginPool[ClientT], *, notes_connections: bool) -> None:
         self.client = client
+        self.is_shared = True
+        self.notes_connections = notes_connections
         self.in_flight = 0
         self.last_used = 0.0
         self.is_discarded = False
@@ -52,10 +54,17 @@ class PooledClient(Generic[ClientT]):
 
 
 class OriginPool(Generic[ClientT]):
-    """The clients for one origin. The caller holds the lock, if there is one."""
+    """The clients for one origin. The caller holds the lock, if there is one.
+
+    `build` returns a client, and whether it notes new connections.
+    """
 
     def __init__(
-        self, build: Callable[[], ClientT], capacity: int, lock: Callable[[], Any], close: Callable[[ClientT], None]
+        self,
+        build: Callable[[], tuple[ClientT, bool]],
+        capacity: int,
+        lock: Callable[[], Any],
+        close: Callable[[ClientT], None],
     ) -> None:
         self._build, self._capacity, self._lock, self._close = build, capacity, lock, close
         self.clients: list[PooledClient[ClientT]] = []
@@ -73,7 +82,8 @@ class OriginPool(Generic[ClientT]):
         if self._available and not is_new:
             pooled = self._available[-1]
         elif is_new or len(self.clients) * self._capacity < MAX_CONNECTIONS:
-            pooled = PooledClient(self._build(), self)
+            client, notes_connections = self._build()
+            pooled = PooledClient(client, self, notes_connections=notes_connections)
             self.clients.append(pooled)
             self._available.append(pooled)
         else:

@@ -12,6 +12,10 @@ class Lease(Protocol):
     """A client for one request, and how to return it."""
 
     client: Any
+    is_shared: bool
+    """Whether the package created the client."""
+    notes_connections: bool
+    """Whether new connections are noted on `current_trace`."""
 
     def release(self, *, is_broken: bool = False) -> None:
         """Return the client; `is_broken` if a response could not be read."""
@@ -24,12 +28,13 @@ class SuppliedClient:
         ConfigurationError: It is closed already.
     """
 
-    __slots__ = ("client",)
+    __slots__ = ("client", "is_shared", "notes_connections")
 
     def __init__(self, client: Any, argument: str) -> None:
         if client.is_closed:
             raise ConfigurationError(f"{argument} is closed; pass one that is open, or none")
         self.client = client
+        self.is_shared = self.notes_connections = False
 
     def release(self, *, is_broken: bool = False) -> None:
         """Leave the client to its owner."""

@@ -128,7 +128,6 @@ UNEQUAL = {
     "astream": "a synchronous stream may be closed by the garbage collector, an asynchronous one only by its loop",
     "_aopen": "its open responses belong to the running loop, and aiohttp needs a timer for the pauses",
     "_aacquire": "the backend can be chosen for asynchronous calls only",
-    "_alistener": "httpx calls a function in the one case, a coroutine function in the other",
     "acall_with_retries": "LangChain's asynchronous handlers return awaitables",
 }
 SAME = {
