@@ -1,8 +1,9 @@
-"""The same act for many things, a bounded number at a time, results in order."""
+"""One function for many items, a limited number at a time, with the results in order."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -13,21 +14,41 @@ R = TypeVar("R")
 
 
 def fan_out(act: Callable[[T], R], items: Sequence[T], *, at_once: int) -> list[R]:
-    """Act on each of `items` on up to `at_once` threads. The first failure stops those not begun, and is raised."""
+    """Return `act(item)` for each item, on up to `at_once` threads.
+
+    Raises:
+        Exception: The first failure. What runs at that moment is finished, nothing more is started.
+    """
     if len(items) <= 1 or at_once == 1:
         return [act(item) for item in items]
+    results: list[R | None] = [None] * len(items)
+    waiting, lock, failures = iter(enumerate(items)), threading.Lock(), list[BaseException]()
+
+    def worker() -> None:
+        while not failures:
+            with lock:
+                position, item = next(waiting, (None, None))
+            if position is None:
+                return
+            try:
+                results[position] = act(item)  # type: ignore[arg-type]
+            except BaseException as error:  # noqa: BLE001 - raised below, once all threads have ended
+                failures.append(error)
+
     with ThreadPoolExecutor(min(at_once, len(items))) as threads:
-        futures = [threads.submit(copy_context().run, act, item) for item in items]
         try:
-            return [future.result() for future in futures]
-        except BaseException:
-            for future in futures:
-                future.cancel()
+            for future in [threads.submit(copy_context().run, worker) for _ in range(min(at_once, len(items)))]:
+                future.result()
+        except BaseException as error:  # Ctrl-C, in the thread that waits
+            failures.append(error)
             raise
+    if failures:
+        raise failures[0]
+    return results  # type: ignore[return-value]
 
 
 async def afan_out(act: Callable[[T], Awaitable[R]], items: Sequence[T], *, at_once: int) -> list[R]:
-    """Like `fan_out`, on the event loop."""
+    """Like `fan_out`, on the event loop; what runs when something fails is cancelled."""
     results: list[R | None] = [None] * len(items)
     waiting = iter(enumerate(items))
 
