@@ -16,6 +16,7 @@ from langchain_core.runnables.base import Runnable
 from pydantic import Field
 
 from langchain_hf_inference._chat_call import on_retry_of
+from langchain_hf_inference._per_call import LANGCHAIN_ARGUMENTS, PerCallText
 from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings
 from langchain_hf_inference._task_connection import TaskConnection, TaskRoute
 from langchain_hf_inference._text_call import TextCall, added, repeated, text_call
@@ -26,7 +27,7 @@ from langchain_hf_inference._transport.fan_out import afan_out, fan_out
 Configs = RunnableConfig | list[RunnableConfig] | None
 
 
-class HFInferenceLLM(TracedModel, TokenCounting, TaskConnection, TextSettings, BaseLLM):
+class HFInferenceLLM(PerCallText, TracedModel, TokenCounting, TaskConnection, TextSettings, BaseLLM):
     """Go on from a text with open models: TGI, Inference Endpoints, vLLM, SGLang, llama.cpp, transformers serve, providers.
 
     Instantiate:
@@ -54,6 +55,11 @@ class HFInferenceLLM(TracedModel, TokenCounting, TaskConnection, TextSettings, B
     """Let `invoke` read the answer as a stream."""
     max_concurrent_requests: int = Field(default=16, ge=1)
     """How many prompts of a batch are in work at once."""
+
+    call_arguments = (PerCallText.call_arguments | LANGCHAIN_ARGUMENTS | {"model", "api", "streaming"}) - {
+        "output_version"
+    }
+    call_settings = TEXT_SETTINGS
 
     def _generate(
         self,

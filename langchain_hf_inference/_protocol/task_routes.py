@@ -137,7 +137,9 @@ def provider_route(
             continue
         form, path = known[name]
         identity = found.id if found else model
-        host = PROVIDER_HOSTS.get(name, ROUTER) if own_key else f"{ROUTER}/{name}"
+        if own_key and name not in PROVIDER_HOSTS:  # hf-inference is the router, which takes no other company's key
+            continue
+        host = PROVIDER_HOSTS[name] if own_key else f"{ROUTER}/{name}"
         return Route(
             "provider" if own_key else "router", host + path.format(model=identity), identity, name, name
         ), form

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import httpx
 
 from langchain_hf_inference import errors
+from langchain_hf_inference._protocol.credentials import Credentials
 from langchain_hf_inference._protocol.error_response import MAX_BODY_BYTES, error_for_response
 from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy, may_fail_over
 from langchain_hf_inference._protocol.routing import origin_of
@@ -31,7 +32,6 @@ from langchain_hf_inference._transport.failures import mapped_errors
 from langchain_hf_inference._transport.pool import aleased, leased
 from langchain_hf_inference._transport.retrying import OnRetry, apersisted, persisted
 from langchain_hf_inference._transport.streams import AsyncEventStream, EventStream, Timeouts
-from langchain_hf_inference._transport.tokens import Credentials
 from langchain_hf_inference._version import __version__
 
 USER_AGENT = f"langchain-hf-inference/{__version__}; python/{platform.python_version()}; httpx/{httpx.__version__}"
@@ -49,7 +49,6 @@ class HTTPTransport:
 
     timeouts: Timeouts
     policy: RetryPolicy
-    headers: Mapping[str, str]
     client: httpx.Client | None = None
     async_client: httpx.AsyncClient | None = None
     sleep: Callable[[float], None] = time.sleep
@@ -96,14 +95,18 @@ class HTTPTransport:
         """Ask for `url` once. Raises like `send`."""
         with self._client(url) as client:
             with mapped_errors(url):
-                response = client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
+                response = client.get(
+                    url, headers=self._headers(url, credentials), timeout=timeout_s, follow_redirects=False
+                )
                 return self._whole(WireRequest(url, {}), response, response.content)
 
     async def aget(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
         """Like `get`."""
         async with self._aclient(url) as client:
             with mapped_errors(url):
-                response = await client.get(url, headers=self._headers(url, credentials), timeout=timeout_s)
+                response = await client.get(
+                    url, headers=self._headers(url, credentials), timeout=timeout_s, follow_redirects=False
+                )
                 return self._whole(WireRequest(url, {}), response, response.content)
 
     def post_once(self, request: WireRequest, credentials: Credentials, *, timeout_s: float) -> WireResponse:
@@ -251,9 +254,7 @@ class HTTPTransport:
 
     def _headers(self, url: str, credentials: Credentials, more: Mapping[str, str] | None = None) -> dict[str, str]:
         headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
-        if token := credentials.for_url(url):
-            headers["Authorization"] = f"Bearer {token}"
-        given = {**(more or {}), **self.headers}
+        given = {**(more or {}), **credentials.headers_for(url)}
         names = {name.lower() for name in given}
         return {name: value for name, value in headers.items() if name.lower() not in names} | given
 

@@ -1,0 +1,92 @@
+"""Arguments of a model, as users write them -> our fields: other packages' names, empty values, URLs, bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Self
+
+from langchain_hf_inference._protocol.redaction import redacted_url
+from langchain_hf_inference._protocol.routing import is_url, plain_place
+from langchain_hf_inference._settings import ALIASES, CONTAINERS, canonical, without_unknown
+from langchain_hf_inference.errors import ConfigurationError
+
+_EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
+_TEXTS = ("model", "provider", "endpoint_url", "engine")
+_ADDRESS_WITH_PASSWORD = re.compile(r"[^/@\s]*:[^/@\s]*@")
+
+
+def connection_arguments(values: Mapping[str, Any], known: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the arguments of a connection by our names, and what to warn of.
+
+    Args:
+        values: What was passed, by any package's names.
+        known: The fields of the class.
+
+    Raises:
+        ValueError: The same argument is given twice, or a credential by a name that is not ours. No message holds a
+            value that may be secret.
+    """
+    found = without_unknown(canonical(values, known), known)
+    for name in _TEXTS:
+        if isinstance(value := found.get(name), bytes | bytearray):
+            found[name] = bytes(value).decode("utf-8", "replace")
+    for name in _EMPTY_IS_UNSET:  # forms and os.environ.get(…, "") give these
+        if isinstance(value := found.get(name), str) and not value.strip():
+            found[name] = None
+    model = found.get("model")
+    if isinstance(model, str):
+        found["model"] = model = model.strip()
+    if is_url(model):
+        if found.get("endpoint_url") not in (None, model):
+            raise ConfigurationError(
+                f"model={redacted_url(str(model))!r} is a URL, and endpoint_url is given too; give one"
+            )
+        found |= {"model": None, "endpoint_url": model}
+    elif isinstance(model, str) and _ADDRESS_WITH_PASSWORD.match(model):
+        raise ConfigurationError(
+            f"model={redacted_url(model)!r} is an address with a user and a password, and not a Hub id; "
+            "give it as endpoint_url, with http:// or https://"
+        )
+    return plain_place(found)
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """Which arguments of a class's constructor a single call may set, and which it may not."""
+
+    allowed: frozenset[str]
+    refused: frozenset[str]
+    watched: frozenset[str]
+    """All names by which one of these may be passed to a call."""
+
+    @classmethod
+    @cache
+    def of(cls, kind: Any) -> Self:
+        """Return those of a model's class: `call_arguments`, and all of its fields that are not settings of an answer."""
+        settings = kind.call_settings
+        fields = frozenset(kind.model_fields) - settings - {"model_kwargs"}
+        allowed, refused = kind.call_arguments, (fields | kind.other_arguments) - kind.call_arguments
+        aliases = {alias for alias, name in ALIASES.items() if name in allowed | refused}
+        return cls(allowed, refused, frozenset((*allowed, *refused, *aliases, *CONTAINERS)))
+
+    def split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a call sets of the model, and the rest of what it was given.
+
+        Raises:
+            ConfigurationError: It sets what only the constructor can set; the message names it.
+            ValueError: It sets the same thing twice.
+        """
+        given = {name: value for name, value in kwargs.items() if name in self.watched}
+        rest = {name: value for name, value in kwargs.items() if name not in self.watched}
+        found = canonical(given, self.allowed | self.refused)
+        for name in sorted(found.keys() & self.refused):
+            written = next((key for key in given if ALIASES.get(key, key) == name), name)
+            raise ConfigurationError(
+                f"{written} belongs to the model, and cannot be set for a single call: make another model with it, "
+                f"by model.model_copy(update={{{name!r}: …}})"
+            )
+        changes = {name: value for name, value in found.items() if name in self.allowed}
+        return changes, rest | {name: value for name, value in found.items() if name not in self.allowed}
