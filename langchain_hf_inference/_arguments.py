@@ -10,12 +10,12 @@ from typing import Any, Self
 
 from langchain_hf_inference._protocol.redaction import redacted_url
 from langchain_hf_inference._protocol.routing import is_url, plain_place
-from langchain_hf_inference._settings import ALIASES, CONTAINERS, canonical, without_unknown
+from langchain_hf_inference._settings import ALIASES, CONTAINERS, canonical, refuse_credentials, without_unknown
 from langchain_hf_inference.errors import ConfigurationError
 
 _EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
 _TEXTS = ("model", "provider", "endpoint_url", "engine")
-_ADDRESS_WITH_PASSWORD = re.compile(r"[^/@\s]*:[^/@\s]*@")
+_ADDRESS_WITH_PASSWORD = re.compile(r"(?:[A-Za-z][\w+.\-]*://)?[^/@\s]*:[^@\s]*@")
 
 
 def connection_arguments(values: Mapping[str, Any], known: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
@@ -37,15 +37,14 @@ def connection_arguments(values: Mapping[str, Any], known: frozenset[str]) -> tu
         if isinstance(value := found.get(name), str) and not value.strip():
             found[name] = None
     model = found.get("model")
-    if isinstance(model, str):
-        found["model"] = model = model.strip()
+    if not isinstance(model, str):
+        return plain_place(found)
+    found["model"] = model = model.strip()
     if is_url(model):
         if found.get("endpoint_url") not in (None, model):
-            raise ConfigurationError(
-                f"model={redacted_url(str(model))!r} is a URL, and endpoint_url is given too; give one"
-            )
+            raise ConfigurationError(f"model={redacted_url(model)!r} is a URL, and endpoint_url is given too; give one")
         found |= {"model": None, "endpoint_url": model}
-    elif isinstance(model, str) and _ADDRESS_WITH_PASSWORD.match(model):
+    elif _ADDRESS_WITH_PASSWORD.match(model):
         raise ConfigurationError(
             f"model={redacted_url(model)!r} is an address with a user and a password, and not a Hub id; "
             "give it as endpoint_url, with http:// or https://"
@@ -61,6 +60,17 @@ class CallArguments:
     refused: frozenset[str]
     watched: frozenset[str]
     """All names by which one of these may be passed to a call."""
+    settings: frozenset[str]
+
+    def concern(self, kwargs: Mapping[str, Any]) -> bool:
+        """Return whether a call sets something that is not a setting of its answer.
+
+        Raises:
+            ConfigurationError: It has a key of another package's name, which would go into the body.
+        """
+        if unknown := kwargs.keys() - self.settings - self.watched:
+            refuse_credentials(unknown)
+        return not self.watched.isdisjoint(kwargs)
 
     @classmethod
     @cache
@@ -70,7 +80,7 @@ class CallArguments:
         fields = frozenset(kind.model_fields) - settings - {"model_kwargs"}
         allowed, refused = kind.call_arguments, (fields | kind.other_arguments) - kind.call_arguments
         aliases = {alias for alias, name in ALIASES.items() if name in allowed | refused}
-        return cls(allowed, refused, frozenset((*allowed, *refused, *aliases, *CONTAINERS)))
+        return cls(allowed, refused, frozenset((*allowed, *refused, *aliases, *CONTAINERS)), settings)
 
     def split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a call sets of the model, and the rest of what it was given.
@@ -82,6 +92,7 @@ class CallArguments:
         given = {name: value for name, value in kwargs.items() if name in self.watched}
         rest = {name: value for name, value in kwargs.items() if name not in self.watched}
         found = canonical(given, self.allowed | self.refused)
+        refuse_credentials(found.get("model_kwargs") or ())
         for name in sorted(found.keys() & self.refused):
             written = next((key for key in given if ALIASES.get(key, key) == name), name)
             raise ConfigurationError(

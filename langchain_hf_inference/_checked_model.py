@@ -105,9 +105,9 @@ class CheckedModel(BaseModel):
         Raises:
             ConfigurationError: An argument belongs to the model, and cannot be set for a single call.
         """
-        if not kwargs or not kwargs.keys() & CallArguments.of(type(self)).watched:
+        if not kwargs or not (known := CallArguments.of(type(self))).concern(kwargs):
             return self, kwargs
-        changes, rest = CallArguments.of(type(self)).split(kwargs)
+        changes, rest = known.split(kwargs)
         if "default_headers" in changes:
             more = normalize_headers(changes["default_headers"] or {})
             changes["default_headers"] = merge_headers(self.__dict__["default_headers"], more)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
@@ -35,6 +36,7 @@ def is_secret_name(name: str) -> bool:
     return name not in _HARMLESS_NAMES and bool(_SECRET_NAME.search(name))
 
 
+@lru_cache(maxsize=1024)
 def names_credential(name: str) -> bool:
     """Return whether an argument that is not ours is a key by its name: `groq_api_key`, and not `eos_token`."""
     return bool(_CREDENTIAL_ARGUMENT.search(name))
@@ -68,6 +70,8 @@ def redacted_value(name: str, value: Any, secrets: Iterable[str] = ()) -> Any:
         return HIDDEN
     if isinstance(value, int | float):
         return value
+    if name in _URL_NAMES and not isinstance(value, str):
+        return HIDDEN
     if isinstance(value, str):
         is_address = name in _URL_NAMES or "://" in value or "@" in value
         return redacted(redacted_url(value) if is_address else value, secrets)[:MAX_SHOWN_CHARS]
