@@ -13,8 +13,8 @@ from langchain_hf_inference._protocol.routing import is_url, plain_place
 from langchain_hf_inference._settings import ALIASES, CONTAINERS, canonical, refuse_credentials, without_unknown
 from langchain_hf_inference.errors import ConfigurationError
 
-_EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
-_TEXTS = ("model", "provider", "endpoint_url", "engine")
+_TEXTS = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
+"""Arguments that are texts: bytes are decoded, and an empty one is not set."""
 _ADDRESS_WITH_PASSWORD = re.compile(r"(?:[A-Za-z][\w+.\-]*://)?[^/@\s]*:[^@\s]*@")
 
 
@@ -31,10 +31,12 @@ def connection_arguments(values: Mapping[str, Any], known: frozenset[str]) -> tu
     """
     found = without_unknown(canonical(values, known), known)
     for name in _TEXTS:
-        if isinstance(value := found.get(name), bytes | bytearray):
-            found[name] = bytes(value).decode("utf-8", "replace")
-    for name in _EMPTY_IS_UNSET:  # forms and os.environ.get(…, "") give these
-        if isinstance(value := found.get(name), str) and not value.strip():
+        value = found.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bytes | bytearray):
+            found[name] = value = bytes(value).decode("utf-8", "replace")
+        if isinstance(value, str) and not value.strip():  # forms and os.environ.get(…, "") give these
             found[name] = None
     model = found.get("model")
     if not isinstance(model, str):
@@ -44,7 +46,7 @@ def connection_arguments(values: Mapping[str, Any], known: frozenset[str]) -> tu
         if found.get("endpoint_url") not in (None, model):
             raise ConfigurationError(f"model={redacted_url(model)!r} is a URL, and endpoint_url is given too; give one")
         found |= {"model": None, "endpoint_url": model}
-    elif _ADDRESS_WITH_PASSWORD.match(model):
+    elif "@" in model and _ADDRESS_WITH_PASSWORD.match(model):
         raise ConfigurationError(
             f"model={redacted_url(model)!r} is an address with a user and a password, and not a Hub id; "
             "give it as endpoint_url, with http:// or https://"

@@ -56,7 +56,7 @@ class CheckedModel(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Assign a field; the value is checked as it is by the constructor, and the model stays as it was if it is refused."""
-        if name[:1] == "_" or name in _UNCHECKED or name not in type(self).model_fields:
+        if name in _UNCHECKED or name[:1] == "_" or name not in type(self).model_fields:
             super().__setattr__(name, value)
         else:
             self._update({name: value})

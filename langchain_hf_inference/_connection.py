@@ -18,7 +18,7 @@ from langchain_hf_inference._arguments import connection_arguments
 from langchain_hf_inference._checked_model import LIVE, CheckedModel
 from langchain_hf_inference._protocol.credentials import Credentials, Destination
 from langchain_hf_inference._protocol.dialects import Engine
-from langchain_hf_inference._protocol.headers import Headers, normalize_headers
+from langchain_hf_inference._protocol.headers import Headers, no_headers, normalize_headers
 from langchain_hf_inference._protocol.redaction import is_secret_name
 from langchain_hf_inference._protocol.retry import RetryPolicy
 from langchain_hf_inference._protocol.routing import (
@@ -95,7 +95,7 @@ class HFConnection(CheckedModel):
     """Longest silence in a stream, in seconds, up to its first event and between events; None is no limit."""
     scale_up_timeout: float | None = Field(default=None, gt=0)
     """Inference Endpoints: seconds to wait while an endpoint that is scaled to zero starts."""
-    default_headers: Mapping[str, str] = Field(default_factory=Headers, repr=False, exclude=True)
+    default_headers: Mapping[str, str] = Field(default_factory=no_headers, repr=False, exclude=True)
     """Headers sent with each request to the model's own origin, and to no other. Never shown or serialized.
 
     They cannot be changed in place; assign a new mapping. They may hold secrets.

@@ -179,9 +179,11 @@ def _shown(key: str, value: Any) -> str:
 def without_unknown(values: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """Move arguments that we do not know to `model_kwargs`, which goes into the body, and say so."""
     unknown = {name: value for name, value in values.items() if name not in known}
-    refuse_credentials({**unknown, **as_mapping(values.get("model_kwargs"))})
+    if extra := values.get("model_kwargs"):
+        refuse_credentials(as_mapping(extra))
     if not unknown:
         return dict(values)
+    refuse_credentials(unknown)
     for name in unknown:
         warnings.warn(f"{name} is not a parameter of ours: it was moved to model_kwargs and goes into the request "
                       f"as it is.{_suggestion(name, known)}", UserWarning, stacklevel=7)  # fmt: skip

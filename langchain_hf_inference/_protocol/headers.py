@@ -68,6 +68,14 @@ class Headers(Mapping[str, str]):
     update = pop = popitem = clear = setdefault = _refuse
 
 
+_NO_HEADERS = Headers()
+
+
+def no_headers() -> Headers:
+    """Return the headers of a model that has none of its own."""
+    return _NO_HEADERS
+
+
 def merge_headers(base: Mapping[str, str], *others: Mapping[str, str]) -> Headers:
     """Return `base` with `others` over it; names are compared without regard to case, as in HTTP."""
     merged: dict[str, tuple[str, str]] = {name.lower(): (name, value) for name, value in base.items()}

@@ -66,6 +66,11 @@ def normalised_url(url: str) -> str:
     Raises:
         ConfigurationError: It is no http(s) URL with a host.
     """
+    return _normalised_url.__wrapped__(url) if "@" in url or "?" in url else _normalised_url(url)
+
+
+@lru_cache(maxsize=256)
+def _normalised_url(url: str) -> str:
     parts = split_url(url)
     if parts is None:
         raise ConfigurationError(
@@ -79,6 +84,11 @@ def split_url(url: str) -> SplitResult | None:
 
     urllib's own errors quote the network location, with user and password in it.
     """
+    return _split_url.__wrapped__(url) if "@" in url or "?" in url else _split_url(url)  # no secret is kept in a cache
+
+
+@lru_cache(maxsize=256)
+def _split_url(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url.strip())
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
