@@ -10,7 +10,14 @@ from typing import Any, Self
 
 from langchain_hf_inference._protocol.redaction import redacted_url
 from langchain_hf_inference._protocol.routing import is_url, plain_place
-from langchain_hf_inference._settings import ALIASES, CONTAINERS, canonical, refuse_credentials, without_unknown
+from langchain_hf_inference._settings import (
+    ALIASES,
+    CONTAINERS,
+    as_mapping,
+    canonical,
+    refuse_credentials,
+    without_unknown,
+)
 from langchain_hf_inference.errors import ConfigurationError
 
 _TEXTS = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
@@ -63,6 +70,7 @@ class CallArguments:
     watched: frozenset[str]
     """All names by which one of these may be passed to a call."""
     settings: frozenset[str]
+    fields: frozenset[str]
 
     def concern(self, kwargs: Mapping[str, Any]) -> bool:
         """Return whether a call sets something that is not a setting of its answer.
@@ -82,7 +90,7 @@ class CallArguments:
         fields = frozenset(kind.model_fields) - settings - {"model_kwargs"}
         allowed, refused = kind.call_arguments, (fields | kind.other_arguments) - kind.call_arguments
         aliases = {alias for alias, name in ALIASES.items() if name in allowed | refused}
-        return cls(allowed, refused, frozenset((*allowed, *refused, *aliases, *CONTAINERS)), settings)
+        return cls(allowed, refused, frozenset((*allowed, *refused, *aliases, *CONTAINERS)), settings, fields)
 
     def split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a call sets of the model, and the rest of what it was given.
@@ -96,7 +104,10 @@ class CallArguments:
         found = canonical(given, self.allowed | self.refused)
         refuse_credentials(found.get("model_kwargs") or ())
         for name in sorted(found.keys() & self.refused):
-            written = next((key for key in given if ALIASES.get(key, key) == name), name)
+            names = [*given, *(key for container in CONTAINERS for key in as_mapping(given.get(container)))]
+            written = next((key for key in names if ALIASES.get(key, key) == name), name)
+            if name not in self.fields:
+                raise ConfigurationError(f"{written} is not an argument of a call to this class, and is not sent")
             raise ConfigurationError(
                 f"{written} belongs to the model, and cannot be set for a single call: make another model with it, "
                 f"by model.model_copy(update={{{name!r}: …}})"

@@ -38,7 +38,7 @@ class CheckedModel(BaseModel):
     call_settings: ClassVar[frozenset[str]] = frozenset()
     """Fields that are settings of an answer: a call's are written into its request."""
     other_arguments: ClassVar[frozenset[str]] = frozenset()
-    """Names that the constructor takes and that are no fields."""
+    """Names that are no fields and still do not go into a request: another constructor of this package takes them."""
 
     def __init__(self, **data: Any) -> None:
         """Validate the arguments. Errors name the argument, and show its value unless it may be a secret.

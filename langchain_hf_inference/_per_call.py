@@ -17,9 +17,6 @@ from langchain_core.runnables import RunnableConfig
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference.errors import ConfigurationError
 
-LANGCHAIN_ARGUMENTS = frozenset({"cache", "disable_streaming", "output_version", "rate_limiter", "verbose"})
-"""LangChain's own arguments of a model that a call may set; `callbacks`, `tags` and `metadata` belong in its `config`."""
-
 
 class PerCall(HFConnection):
     """A Runnable whose calls may set some of its constructor's arguments."""

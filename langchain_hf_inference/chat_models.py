@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool
 
 from langchain_hf_inference import _transport
 from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of, openai_tool, priced
-from langchain_hf_inference._per_call import LANGCHAIN_ARGUMENTS, PerCallChat
+from langchain_hf_inference._per_call import PerCallChat
 from langchain_hf_inference._profiles import ProfiledModel, plain_id, providers_of
 from langchain_hf_inference._protocol.chat_response import ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
@@ -71,10 +71,12 @@ class ChatHFInference(PerCallChat, TracedModel, ProfiledModel, TokenCounting, Ch
     report_cost: bool = False
     """Tell in `response_metadata["cost"]` what an answer cost, by the router's prices, asked for now and then."""
 
-    call_arguments = PerCallChat.call_arguments | LANGCHAIN_ARGUMENTS | {
-        "streaming", "stream_usage", "replay_reasoning", "parse_think_tags", "report_cost",
+    call_arguments = PerCallChat.call_arguments | {
+        "streaming", "stream_usage", "replay_reasoning", "parse_think_tags", "report_cost", "cache", "disable_streaming",
+        "output_version", "rate_limiter", "verbose",
     }  # fmt: skip
     call_settings = SETTINGS | {"model"}
+    other_arguments = frozenset({"api", "max_concurrent_requests"})
 
     def _generate(
         self,

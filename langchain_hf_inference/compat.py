@@ -59,7 +59,7 @@ class HuggingFaceEndpoint(HFInferenceLLM):
     typical_p: float | None = 0.95
     task: str | None = None
     """Taken and not needed: the server's API is found by itself."""
-    other_arguments = frozenset({"server_kwargs", *_UNUSED})
+    other_arguments = HFInferenceLLM.other_arguments | {"server_kwargs", *_UNUSED}
 
     @model_validator(mode="before")
     @classmethod
@@ -93,7 +93,7 @@ class ChatHuggingFace(ChatHFInference):
     wire as well. `llm` may be left out, and its arguments given here.
     """
 
-    other_arguments = frozenset({"server_kwargs", "llm", "task", *_UNUSED})
+    other_arguments = ChatHFInference.other_arguments | {"server_kwargs", "llm", "task", *_UNUSED}
 
     @model_validator(mode="before")
     @classmethod

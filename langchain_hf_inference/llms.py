@@ -16,7 +16,7 @@ from langchain_core.runnables.base import Runnable
 from pydantic import Field
 
 from langchain_hf_inference._chat_call import on_retry_of
-from langchain_hf_inference._per_call import LANGCHAIN_ARGUMENTS, PerCallText
+from langchain_hf_inference._per_call import PerCallText
 from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings
 from langchain_hf_inference._task_connection import TaskConnection, TaskRoute
 from langchain_hf_inference._text_call import TextCall, added, repeated, text_call
@@ -56,10 +56,12 @@ class HFInferenceLLM(PerCallText, TracedModel, TokenCounting, TaskConnection, Te
     max_concurrent_requests: int = Field(default=16, ge=1)
     """How many prompts of a batch are in work at once."""
 
-    call_arguments = (PerCallText.call_arguments | LANGCHAIN_ARGUMENTS | {"model", "api", "streaming"}) - {
-        "output_version"
-    }
+    call_arguments = PerCallText.call_arguments | {"model", "api", "streaming", "cache", "verbose"}
     call_settings = TEXT_SETTINGS
+    other_arguments = frozenset({
+        "stream_usage", "replay_reasoning", "parse_think_tags", "report_cost", "disable_streaming", "output_version",
+        "rate_limiter", "profile",
+    })  # fmt: skip
 
     def _generate(
         self,

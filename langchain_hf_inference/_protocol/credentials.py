@@ -62,7 +62,7 @@ def normalize_credential(value: Any, *, source: str) -> str | None:
     text = None if isinstance(value, bytes | bytearray) else text_of(value)
     if text is None:
         raise ConfigurationError(f"{source} must be a string, got a {type(value).__name__}")
-    start, end = _bounds(text)
+    start, end = secret_bounds(text)
     for at in range(start, end):
         if not 0x20 < ord(text[at]) < 0x7F:
             kind = "whitespace" if text[at].isspace() else "a control character" if ord(text[at]) < 0x80 else (
@@ -86,7 +86,7 @@ def is_hugging_face_token(secret: str | None) -> bool:
     return secret is None or secret.startswith(HUGGING_FACE_PREFIXES)
 
 
-def _bounds(text: str) -> tuple[int, int]:
+def secret_bounds(text: str) -> tuple[int, int]:
     """Return where the secret begins and ends in what was written."""
     start, end = 0, len(text)
     while start < end:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from langchain_hf_inference._protocol.credentials import BEARER, normalize_credential, text_of
+from langchain_hf_inference._protocol.credentials import BEARER, normalize_credential, secret_bounds, text_of
 from langchain_hf_inference._protocol.redaction import is_secret_name
 from langchain_hf_inference.errors import ConfigurationError
 
@@ -127,13 +127,7 @@ def _normalized_value(name: str, value: Any, source: str) -> str:
         )
     if not is_secret_name(name) or name.lower() in ("cookie", "www-authenticate"):
         return stripped
-    plain = _unquoted(stripped)
-    if BEARER.match(plain):
-        return f"Bearer {normalize_credential(plain, source=f'{source}: {name}') or ''}".rstrip()
-    return _unquoted(re.sub(r"^(?:HF_TOKEN|HUGGING_?FACE_?HUB_(?:API_)?TOKEN)\s*=\s*", "", plain))
-
-
-def _unquoted(text: str) -> str:
-    while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1].strip(" \t")
-    return text
+    start, end = secret_bounds(stripped)
+    if BEARER.search(stripped[:start]):
+        return f"Bearer {normalize_credential(stripped, source=f'{source}: {name}') or ''}".rstrip()
+    return stripped[start:end]

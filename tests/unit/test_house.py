@@ -97,6 +97,13 @@ def test_one_door() -> None:
     assert users["huggingface_hub"] == {"_transport/hub.py"}
 
 
+def test_secrets_are_read_in_one_place() -> None:
+    """A secret is read together with the origins that it may go to, and nowhere else."""
+    reading = {shown(path) for path in FILES if "get_secret_value" in path.read_text()}
+
+    assert reading == {"_protocol/credentials.py"}
+
+
 DANGEROUS = {"eval", "exec", "compile", "__import__", "pickle.load", "pickle.loads", "marshal.loads", "yaml.load", "os.system",
              "subprocess.run", "subprocess.Popen"}  # fmt: skip
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -279,6 +281,15 @@ def tried(act: Callable[[], Any]) -> None:
             pass
 
 
+def _batch(arguments: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in.jsonl"
+        lines = [{"url": "/v1/chat/completions", "body": {"messages": []}}, {"action": "chat_completion", "message": "x"},
+                 {"action": "embeddings", "input": "x"}]  # fmt: skip
+        source.write_text("\n".join(map(json.dumps, lines)))
+        BatchJob(**arguments, max_attempts=1).run(source, Path(folder) / "out.jsonl")
+
+
 USES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "chat": lambda a: ChatHFInference(**a).invoke("x"),
     "chat, async": lambda a: asyncio.run(ChatHFInference(**a).ainvoke("x")),
@@ -292,6 +303,7 @@ USES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "classifier": lambda a: HFTextClassifier(**a).invoke("x"),
     "images": lambda a: HFTextToImage(**a).invoke("x"),
     "reranker": lambda a: HFReranker(**a).rank("x", ["y"]),
+    "batch": lambda a: _batch(a),
     "action": lambda a: ChatCompletionAction(
         message="x", **{k: v for k, v in a.items() if k in ("model", "provider")}
     ).run(a["api_key"], max_retries=0, **{k: v for k, v in a.items() if k.startswith("http")}),
