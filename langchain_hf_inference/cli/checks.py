@@ -53,7 +53,8 @@ def check_token(place: dict[str, Any]) -> Finding:
     try:
         source.credentials(Destination(place.get("model"), place.get("provider"), url))
     except HFInferenceError as error:
-        return failed("token", error, "copy the token anew, without blanks")
+        mend = "copy the token anew, without blanks" if "no header can carry" in str(error) else None
+        return failed("token", error, mend)
     goes = where == "the argument" or is_hugging_face_host(url or ROUTER_URL)
     facts = {"place": where, "sent": bool(where) and goes}
     if where and goes:
