@@ -22,6 +22,7 @@ from langchain_hf_inference.errors import ConfigurationError
 
 _TEXTS = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
 """Arguments that are texts: bytes are decoded, and an empty one is not set."""
+_MODEL_NAMES = frozenset({"model", *(alias for alias, name in ALIASES.items() if name == "model")})
 _ADDRESS_WITH_PASSWORD = re.compile(r"(?:[A-Za-z][\w+.\-]*://)?[^/@\s]*:[^@\s]*@")
 
 
@@ -76,10 +77,19 @@ class CallArguments:
         """Return whether a call sets something that is not a setting of its answer.
 
         Raises:
-            ConfigurationError: It has a key of another package's name, which would go into the body.
+            ConfigurationError: It has a key of another package's name, which would go into the body, or an address as
+                `model`.
         """
         if unknown := kwargs.keys() - self.settings - self.watched:
             refuse_credentials(unknown)
+        for name in _MODEL_NAMES & kwargs.keys():
+            if isinstance(model := kwargs[name], str) and (
+                "://" in model or _ADDRESS_WITH_PASSWORD.match(model.strip())
+            ):
+                raise ConfigurationError(
+                    f"{name}={redacted_url(model)!r} is an address, and a call cannot change the server: make another "
+                    "model with it as endpoint_url"
+                )
         return not self.watched.isdisjoint(kwargs)
 
     @classmethod

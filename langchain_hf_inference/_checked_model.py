@@ -29,7 +29,7 @@ _DEPENDENT = ("model", "endpoint_url", "default_headers", "model_kwargs")
 class CheckedModel(BaseModel):
     """What all models share of arguments: checked when set, never shown where they may be secret."""
 
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)  # where pydantic passes `__init__` by
 
     call_arguments: ClassVar[frozenset[str]] = frozenset({
         "timeout", "max_retries", "stream_chunk_timeout", "scale_up_timeout", "bill_to", "default_headers",

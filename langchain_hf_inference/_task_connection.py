@@ -11,7 +11,7 @@ from langchain_hf_inference._protocol.credentials import Credentials
 from langchain_hf_inference._protocol.detection import ServerFacts
 from langchain_hf_inference._protocol.providers import ProviderModel
 from langchain_hf_inference._protocol.routing import Route
-from langchain_hf_inference._protocol.task_routes import Task, endpoint_route, provider_route
+from langchain_hf_inference._protocol.task_routes import Task, endpoint_route, named_provider, provider_route
 from langchain_hf_inference.errors import ConfigurationError
 
 
@@ -36,7 +36,7 @@ class TaskConnection(HFConnection):
         if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
             facts = _transport.lookups.server_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
-            mapping = _transport.lookups.provider_models(transport, self.model)
+            mapping = _transport.lookups.provider_models(transport, named_provider(self.model, self.provider)[0])
         return self._joined_route(task, form, credentials, facts, mapping)
 
     async def _atask_route(self, task: Task, *, form: str | None = None) -> TaskRoute:
@@ -47,7 +47,7 @@ class TaskConnection(HFConnection):
         if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
             facts = await _transport.lookups.aserver_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
-            mapping = await _transport.lookups.aprovider_models(transport, self.model)
+            mapping = await _transport.lookups.aprovider_models(transport, named_provider(self.model, self.provider)[0])
         return self._joined_route(task, form, credentials, facts, mapping)
 
     def _joined_route(
@@ -64,7 +64,8 @@ class TaskConnection(HFConnection):
             route, form = endpoint_route(task, self.endpoint_url, model=model, engine=engine, form=form)
         elif self.model:
             own_key = credentials.is_provider_key
-            route, form = provider_route(task, self.model, self.provider, own_key=own_key, mapping=mapping)
+            model, provider = named_provider(self.model, self.provider)
+            route, form = provider_route(task, model, provider, own_key=own_key, mapping=mapping)
             self._check_token(route, credentials)
         else:
             raise ConfigurationError("model is not set; give a Hub id, or an endpoint_url")

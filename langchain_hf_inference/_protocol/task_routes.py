@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
-from langchain_hf_inference._protocol.providers import ProviderModel
+from langchain_hf_inference._protocol.providers import ROUTING_POLICIES, ProviderModel
 from langchain_hf_inference._protocol.routing import Route, server_url, task_url
 from langchain_hf_inference.errors import ConfigurationError
 
@@ -101,6 +101,14 @@ def _without_task_path(url: str) -> str:
     for path in ("/generate_stream", "/generate", "/embed", "/predict", "/rerank"):
         head = head.removesuffix(path)
     return f"{head}?{query}" if query else head
+
+
+def named_provider(model: str, provider: str | Sequence[str] | None) -> tuple[str, str | Sequence[str] | None]:
+    """Return the Hub id and the provider of a task: `org/name:together` names one, and a policy of the router none."""
+    plain, _, suffix = model.partition(":")
+    if not suffix or provider not in (None, "auto"):
+        return model, provider
+    return plain, None if suffix in ROUTING_POLICIES else suffix
 
 
 def provider_route(

@@ -28,7 +28,11 @@ class Action(BaseModel, ABC):
     """
 
     model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, frozen=True, protected_namespaces=(), use_attribute_docstrings=True
+        extra="forbid",
+        allow_inf_nan=False,
+        frozen=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
     )
 
     model: Text = Field(default=None, examples=["Qwen/Qwen3-32B"])

@@ -23,6 +23,7 @@ from langchain_hf_inference._protocol.credentials import (
     resolve_credentials,
 )
 from langchain_hf_inference._protocol.headers import Headers, merge_headers, normalize_headers
+from langchain_hf_inference._protocol.task_routes import named_provider
 from langchain_hf_inference._transport import hub, lookups
 
 FarEndMaker = Callable[..., FarEnd]
@@ -346,3 +347,41 @@ def test_caches_are_bounded(far_end: FarEndMaker) -> None:
 
     assert len(lookups._servers._rows) == lookups.MAX_REMEMBERED
     assert len(lookups._servers._locks) <= lookups.MAX_REMEMBERED + before
+
+
+def test_paths_around_the_constructor() -> None:
+    """What pydantic validates without our constructor shows no input either."""
+    for given in ("hf_s3cr3t", ["hf_s3cr3t"]):
+        with pytest.raises(ValidationError) as failure:
+            ChatHFInference.model_validate(given)
+        assert "s3cr3t" not in str(failure.value)
+    for act in (
+        lambda: ChatHFInference.model_validate({"model": "a/b", "api_key": "hf_s3cr3t", "temperature": "hot"}),
+        lambda: ChatHFInference.model_validate_json('{"model": "a/b", "api_key": "hf_s3cr3t", "temperature": "hot"}'),
+    ):
+        with pytest.raises(ValidationError, match="temperature") as failure:
+            act()
+        assert "s3cr3t" not in f"{failure.value}{failure.value.errors()}"
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "expected"),
+    [
+        ("a/b", None, ("a/b", None)), ("a/b:together", None, ("a/b", "together")), ("a/b:together", "auto", ("a/b", "together")),
+        ("a/b:fastest", None, ("a/b", None)), ("a/b:together", "groq", ("a/b:together", "groq")),
+    ],
+)  # fmt: skip
+def test_suffix_of_a_task(model: str, provider: str | None, expected: tuple[str, str | None]) -> None:
+    """A task's provider may be named by the model's suffix, as in chat: a key goes to the company that is asked."""
+    assert named_provider(model, provider) == expected
+
+
+def test_address_as_model_of_a_call(far_end: FarEndMaker) -> None:
+    """A call cannot change the server, and shows no password of it."""
+    far = far_end()
+    for name in ("model", "model_name", "repo_id"):
+        for address in ("http://user:s3cr3t@h", "user:s3cr3t@h", "https://h/v1"):
+            with pytest.raises(ConfigurationError, match=f"^{name}=.* is an address") as failure:
+                far.model().invoke("Hello", **{name: address})
+            assert "s3cr3t" not in str(failure.value)
+    assert not far.requests

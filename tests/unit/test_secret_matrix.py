@@ -219,6 +219,8 @@ CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "endpoint_url": lambda s: {"endpoint_url": f"http://user:{s}@127.0.0.1:9"},
     "base_url": lambda s: {"base_url": f"http://user:{s}@127.0.0.1:9"},
     "provider": lambda s: {"provider": s},
+    "a URL as model": lambda s: {"model": f"http://user:{s}@127.0.0.1:9"},
+    "an address as model": lambda s: {"model_name": f"user:{s}@127.0.0.1:9"},
 }
 
 
@@ -352,6 +354,8 @@ def test_provider_keys(owner: str, use: str, far_end: Any, monkeypatch: pytest.M
         arguments = {"model": "a/b", "api_key": key, "max_retries": 0, **named, **far.clients}
         tried(lambda arguments=arguments: USES[use](arguments))  # type: ignore[misc]
         assert secret_at(far, PLAIN) <= allowed, key
+        companies = {r.url.host for r in far.requests} - {"huggingface.co", "router.huggingface.co"}
+        assert companies <= allowed, "asked without its key"
         if not allowed:
             assert not far.requests, key
 
