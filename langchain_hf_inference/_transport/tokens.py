@@ -46,8 +46,11 @@ class TokenSource:
             raise ConfigurationError(
                 "api_key is an async function, which a sync call cannot await; use ainvoke or astream"
             )
-        environment = _environment()
-        login = hub.stored_token() if needs_stored_login(value, destination.endpoint_url, environment) else None
+        if value is not None:
+            return resolve_credentials(value, destination, environment={}, stored_login=None)
+        environment, login = _environment(), None
+        if needs_stored_login(value, destination.endpoint_url, environment):
+            login = hub.stored_token()
         return resolve_credentials(value, destination, environment=environment, stored_login=login)
 
     async def acredentials(self, destination: Destination) -> Credentials:
@@ -59,6 +62,8 @@ class TokenSource:
         if inspect.isawaitable(value):
             value = await value
             value = False if value is None else value
+        if value is not None:
+            return resolve_credentials(value, destination, environment={}, stored_login=None)
         environment, login = _environment(), None
         if needs_stored_login(value, destination.endpoint_url, environment):
             login = await asyncio.to_thread(hub.stored_token)

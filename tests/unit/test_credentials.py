@@ -56,9 +56,7 @@ def test_nothing_written(nothing: Any) -> None:
 )  # fmt: skip
 def test_uncarried_characters(written: str, position: int) -> None:
     """What no header can carry is refused by the source's name and the position, without the value."""
-    with pytest.raises(
-        ConfigurationError, match=f"^HF_TOKEN holds .*at position {position} of {len(written)}"
-    ) as failure:
+    with pytest.raises(ConfigurationError, match=f"^HF_TOKEN holds .*at position {position},") as failure:
         normalize_credential(written, source="HF_TOKEN")
     assert "hf_" not in str(failure.value)
 
@@ -351,9 +349,9 @@ def test_caches_are_bounded(far_end: FarEndMaker) -> None:
 
 def test_paths_around_the_constructor() -> None:
     """What pydantic validates without our constructor shows no input either."""
-    for given in ("hf_s3cr3t", ["hf_s3cr3t"]):
+    for value in ("hf_s3cr3t", ["hf_s3cr3t"]):
         with pytest.raises(ValidationError) as failure:
-            ChatHFInference.model_validate(given)
+            ChatHFInference.model_validate(value)
         assert "s3cr3t" not in str(failure.value)
     for act in (
         lambda: ChatHFInference.model_validate({"model": "a/b", "api_key": "hf_s3cr3t", "temperature": "hot"}),
