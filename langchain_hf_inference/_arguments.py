@@ -102,6 +102,12 @@ class CallArguments:
         aliases = {alias for alias, name in ALIASES.items() if name in allowed | refused}
         return cls(allowed, refused, frozenset((*allowed, *refused, *aliases, *CONTAINERS)), settings, fields)
 
+    def constructor_names(self, kwargs: Mapping[str, Any]) -> list[str]:
+        """Return the names in `kwargs` by which a constructor takes something that is no setting of an answer."""
+        return sorted(
+            name for name in kwargs if name in self.watched and name not in CONTAINERS and name not in self.settings
+        )
+
     def split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a call sets of the model, and the rest of what it was given.
 

@@ -9,6 +9,7 @@ a model is made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,6 +18,7 @@ from langchain_hf_inference._arguments import CallArguments
 from langchain_hf_inference._protocol.headers import Headers, merge_headers, normalize_headers
 from langchain_hf_inference._protocol.redaction import redacted_error
 from langchain_hf_inference._protocol.routing import shown_url
+from langchain_hf_inference.errors import ConfigurationError
 
 LIVE = ("http_client", "http_async_client")
 """Fields that copies share, and that pickles leave out."""
@@ -24,6 +26,15 @@ _UNCHECKED = frozenset({*LIVE, "profile", "metadata", "callbacks", "tokenizer"})
 """Fields whose assignment is not checked: any object will do, or LangChain assigns them while it makes a model."""
 _DEPENDENT = ("model", "endpoint_url", "default_headers", "model_kwargs")
 """Fields that the assignment of another one may change: a URL as `model`, a password in `endpoint_url`."""
+
+
+_CHANGES: ContextVar[frozenset[str] | None] = ContextVar("changes", default=None)
+
+
+def is_news(*names: str) -> bool:
+    """Return whether to warn of fields: not again, where a model changes in others alone."""
+    changes = _CHANGES.get()
+    return changes is None or not changes.isdisjoint(names)
 
 
 class CheckedModel(BaseModel):
@@ -78,7 +89,11 @@ class CheckedModel(BaseModel):
         unchecked = {name: value for name, value in values.items() if name in _UNCHECKED}
         checked = {name: value for name, value in values.items() if name not in _UNCHECKED}
         if checked:
-            made = type(self)(**{**self._arguments(checked), **checked})
+            token = _CHANGES.set(frozenset(checked))
+            try:
+                made = type(self)(**{**self._arguments(checked), **checked})
+            finally:
+                _CHANGES.reset(token)
             changed = {*checked, *_DEPENDENT, *(made.model_fields_set - self.model_fields_set)} & type(
                 self
             ).model_fields.keys()
@@ -112,6 +127,17 @@ class CheckedModel(BaseModel):
             more = normalize_headers(changes["default_headers"] or {})
             changes["default_headers"] = merge_headers(self.__dict__["default_headers"], more)
         return (self.model_copy(update=changes) if changes else self), rest
+
+    def _check_call(self, kwargs: Mapping[str, Any]) -> None:
+        """Raise for arguments of the constructor that came by another way than LangChain's entry points.
+
+        Raises:
+            ConfigurationError: It would go into the request's body; the message names it.
+        """
+        if kwargs and (found := CallArguments.of(type(self)).constructor_names(kwargs)):
+            raise ConfigurationError(
+                f"{found[0]} cannot be set here: pass it to invoke, stream, generate or bind, or set it on the model"
+            )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show an address without its query, which may hold a key."""

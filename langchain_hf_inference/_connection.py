@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 
 from langchain_hf_inference import _transport
 from langchain_hf_inference._arguments import connection_arguments
-from langchain_hf_inference._checked_model import LIVE, CheckedModel
+from langchain_hf_inference._checked_model import LIVE, CheckedModel, is_news
 from langchain_hf_inference._protocol.credentials import Credentials, Destination
 from langchain_hf_inference._protocol.dialects import Engine
 from langchain_hf_inference._protocol.headers import Headers, no_headers, normalize_headers
@@ -148,11 +148,16 @@ class HFConnection(CheckedModel):
 
     @model_validator(mode="after")
     def _warn_of_idle_settings(self) -> Self:
-        if self.endpoint_url and self.bill_to and not is_hugging_face_host(self.endpoint_url):
+        if (
+            self.endpoint_url
+            and self.bill_to
+            and is_news("bill_to", "endpoint_url")
+            and not is_hugging_face_host(self.endpoint_url)
+        ):
             warnings.warn(
                 "bill_to works on the Hugging Face router; endpoint_url is another", UserWarning, stacklevel=4
             )
-        if self.scale_up_timeout and not self.endpoint_url:
+        if self.scale_up_timeout and not self.endpoint_url and is_news("scale_up_timeout", "endpoint_url"):
             warnings.warn(
                 "scale_up_timeout works on Inference Endpoints; no endpoint_url is set", UserWarning, stacklevel=4
             )

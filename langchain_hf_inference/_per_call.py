@@ -27,8 +27,10 @@ class PerCall(HFConnection):
         Raises:
             ConfigurationError: An argument belongs to the model, and cannot be set for a call.
         """
+        from langchain_hf_inference._binding import HFBinding  # one more class of LangChain's kind takes a millisecond
+
         model, rest = self._for_call(kwargs)
-        return cast("Any", super(PerCall, model)).bind(**rest)
+        return HFBinding(bound=cast("Any", model), kwargs=rest, config={})
 
 
 class PerCallChat(PerCall):

@@ -239,6 +239,7 @@ class ChatHFInference(PerCallChat, TracedModel, ProfiledModel, TokenCounting, Ch
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
     ) -> ChatCall:
+        self._check_call(kwargs)
         values = self.__dict__
         own = {name: value for name in SETTINGS if (value := values[name]) is not None}
         call = chat_call(own, self.model_kwargs, kwargs, messages=messages, stop=stop, stream=stream)

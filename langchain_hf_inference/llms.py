@@ -206,6 +206,7 @@ class HFInferenceLLM(PerCallText, TracedModel, TokenCounting, TaskConnection, Te
         return [{**one, "max_concurrency": one.get("max_concurrency") or most} for one in configs]
 
     def _call(self, prompt: str, stop: list[str] | None, kwargs: Mapping[str, Any]) -> TextCall:
+        self._check_call(kwargs)
         own = {name: getattr(self, name) for name in TEXT_SETTINGS if getattr(self, name) is not None}
         return text_call(own, self.model_kwargs, kwargs, prompt=prompt, stop=stop)
 

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,9 @@ import httpx
 import pytest
 from calling import Call, both_ways
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.runnables import ConfigurableField
+from langchain_core.load import dumpd, dumps
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import ConfigurableField, RunnableBinding
 from pydantic import ValidationError
 
 from conftest import COMPLETION, FarEnd
@@ -101,6 +104,57 @@ def test_honoured_and_never_sent(call: Call, kind: Any, name: str, entry: str, f
     assert handler.params.keys() == plain.params.keys()
     if "headers" in name:
         assert [request.headers.get("x-a") for request in far.requests] == [None, "1"]
+
+
+def test_bindings_show_no_headers(far_end: FarEndMaker) -> None:
+    """Headers that are bound, first or last, are in no repr and no dump; bindings are LangChain's own to `load`."""
+    far = far_end(any_answer)
+    model = ChatHFInference(endpoint_url="http://h:1", model="m", engine="openai", api_key="k", **far.clients)
+    tools = [{"name": "f", "description": "f", "input_schema": {"type": "object", "properties": {}}}]
+    for bound in (
+        model.bind(extra_headers={"X-Key": "s3cr3t"}).bind(temperature=0),
+        model.bind(temperature=0).bind(extra_headers={"X-Key": "s3cr3t"}),
+        model.bind_tools(tools).bind(extra_headers={"X-Key": "s3cr3t"}),
+        model.with_config(tags=["a"])
+        .bound.bind(temperature=0)
+        .with_config(tags=["b"])
+        .bind(headers={"X-Key": "s3cr3t"}),
+    ):
+        assert isinstance(bound, RunnableBinding)
+        assert "s3cr3t" not in repr(bound) + dumps(bound)
+        assert dumpd(bound)["id"] == ["langchain", "schema", "runnable", "RunnableBinding"]
+        bound.invoke("Hello")
+        assert far.requests[-1].headers["x-key"] == "s3cr3t"
+        with pytest.raises(ConfigurationError, match="^api_key belongs"):
+            bound.bind(api_key="hf_S")
+
+
+@both_ways
+def test_hooks_called_directly(call: Call, far_end: FarEndMaker) -> None:
+    """The hooks below LangChain's entry points take no argument of the constructor for the body."""
+    far = far_end(any_answer)
+    for kind in (ChatHFInference, HFInferenceLLM):
+        model = kind(endpoint_url="http://h:1", model="m", engine="openai", api_key="k", **far.clients)
+        prompt: Any = [HumanMessage("x")] if kind is ChatHFInference else ["x"]
+        for given in ({"api_key": "hf_S"}, {"timeout": 5}, {"extra_headers": {}}):
+            with pytest.raises(ConfigurationError, match="cannot be set here"):
+                if call.is_async:
+                    asyncio.run(model._agenerate(prompt, **given))
+                else:
+                    model._generate(prompt, **given)
+    assert not far.requests
+
+
+def test_no_warning_is_repeated(told: list[str]) -> None:
+    """A model that was warned of at construction is not warned of again by calls, assignments and copies."""
+    model = ChatHFInference(endpoint_url="http://h:1", model="m", bill_to="me")
+    model.temperature = 0.5
+    model.model_copy(update={"timeout": 5})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.temperature = 0.6
+        model.bind(timeout=5)
+    assert not caught
 
 
 REFUSED: dict[str, Any] = {
