@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from langchain_hf_inference._protocol.dialects import ENGINES, dialect_of
 from langchain_hf_inference._protocol.providers import PROVIDER_CHAT_URLS, ROUTING_POLICIES
-from langchain_hf_inference._protocol.redaction import redacted_url
+from langchain_hf_inference._protocol.redaction import redacted, redacted_url
 from langchain_hf_inference.errors import ConfigurationError
 
 ROUTER_URL = "https://router.huggingface.co/v1"
@@ -151,8 +151,14 @@ def origin_of(url: str) -> str:
 
 @lru_cache(maxsize=256)
 def shown_url(url: str) -> str:
-    """Return `url` fit for a message: without user, password and query, which may hold secrets."""
-    return redacted_url(url)
+    """Return `url` fit for a message: without user, password and query, which may hold secrets.
+
+    An `@` in the path is part of the path (`/ai/run/@cf/meta/…`), unless it may end a password that holds a slash.
+    """
+    parts = split_url(url)
+    if parts is None or ("@" in parts.path and ":" in parts.netloc and "@" not in parts.netloc):
+        return redacted_url(url)
+    return redacted(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 def task_url(url: str, path: str = CHAT_PATH) -> str:
