@@ -22,6 +22,7 @@ from langchain_hf_inference.errors import ConfigurationError
 
 _TEXTS = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
 """Arguments that are texts: bytes are decoded, and an empty one is not set."""
+_OF_THE_CONFIG = frozenset({"callbacks", "tags", "metadata"})
 _MODEL_NAMES = frozenset({"model", *(alias for alias, name in ALIASES.items() if name == "model")})
 _ADDRESS_WITH_PASSWORD = re.compile(r"(?:[A-Za-z][\w+.\-]*://)?[^/@\s]*:[^@\s]*@")
 
@@ -124,6 +125,8 @@ class CallArguments:
             written = next((key for key in names if ALIASES.get(key, key) == name), name)
             if name not in self.fields:
                 raise ConfigurationError(f"{written} is not an argument of a call to this class, and is not sent")
+            if name in _OF_THE_CONFIG:
+                raise ConfigurationError(f"{written} belongs in the call's config: config={{{name!r}: …}}")
             raise ConfigurationError(
                 f"{written} belongs to the model, and cannot be set for a single call: make another model with it, "
                 f"by model.model_copy(update={{{name!r}: …}})"

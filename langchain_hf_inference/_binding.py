@@ -12,7 +12,10 @@ from langchain_core.runnables import RunnableBinding
 
 
 class HFBinding(RunnableBinding[Any, Any]):  # type: ignore[no-redef]
-    """A RunnableBinding whose `bind` goes by way of the model's. Serialized as LangChain's own."""
+    """A RunnableBinding whose `bind` goes by way of the model's. Serialized as LangChain's own.
+
+    langchain-core's own subclass for chat models differs from RunnableBinding for type checkers only.
+    """
 
     def bind(self, **kwargs: Any) -> RunnableBinding[Any, Any]:
         """Bind further arguments; those of the constructor make a copy of the model, or are refused by name."""

@@ -7,7 +7,7 @@ caches keep, and into the request. A call that sets some goes to a copy of the m
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage
@@ -21,16 +21,20 @@ from langchain_hf_inference.errors import ConfigurationError
 class PerCall(HFConnection):
     """A Runnable whose calls may set some of its constructor's arguments."""
 
-    def bind(self, **kwargs: Any) -> Any:
-        """Bind arguments to each call. Those of the constructor make a copy of the model, which is bound instead.
+    if not TYPE_CHECKING:  # type checkers see LangChain's own, which names what is bound
 
-        Raises:
-            ConfigurationError: An argument belongs to the model, and cannot be set for a call.
-        """
-        from langchain_hf_inference._binding import HFBinding  # one more class of LangChain's kind takes a millisecond
+        def bind(self, **kwargs: Any) -> Any:
+            """Bind arguments to each call. Those of the constructor make a copy of the model, which is bound instead.
 
-        model, rest = self._for_call(kwargs)
-        return HFBinding(bound=cast("Any", model), kwargs=rest, config={})
+            Raises:
+                ConfigurationError: An argument belongs to the model, and cannot be set for a call.
+            """
+            from langchain_hf_inference._binding import (
+                HFBinding,  # one more class of LangChain's kind takes a millisecond
+            )
+
+            model, rest = self._for_call(kwargs)
+            return HFBinding(bound=cast("Any", model), kwargs=rest, config={})
 
 
 class PerCallChat(PerCall):
@@ -106,33 +110,35 @@ class PerCallChat(PerCall):
         above = cast("Any", super(PerCallChat, model))
         return above.astream(input, config, stop=stop, **rest)  # type: ignore[no-any-return]
 
-    def stream_events(
-        self,
-        input: LanguageModelInput,  # noqa: A002
-        config: RunnableConfig | None = None,
-        *,
-        version: Literal["v1", "v2", "v3"] = "v2",
-        **kwargs: Any,
-    ) -> Any:
-        """Stream the events of a call."""
-        kept = {name: kwargs.pop(name) for name in tuple(kwargs) if name in _EVENT_FILTERS}
-        model, rest = self._for_call(kwargs)
-        above = cast("Any", super(PerCallChat, model))
-        return above.stream_events(input, config, version=version, **kept, **rest)
+    if not TYPE_CHECKING:  # they are overloaded by version
 
-    def astream_events(
-        self,
-        input: LanguageModelInput,  # noqa: A002
-        config: RunnableConfig | None = None,
-        *,
-        version: Literal["v1", "v2", "v3"] = "v2",
-        **kwargs: Any,
-    ) -> Any:
-        """Like `stream_events`."""
-        kept = {name: kwargs.pop(name) for name in tuple(kwargs) if name in _EVENT_FILTERS}
-        model, rest = self._for_call(kwargs)
-        above = cast("Any", super(PerCallChat, model))
-        return above.astream_events(input, config, version=version, **kept, **rest)
+        def stream_events(
+            self,
+            input: LanguageModelInput,  # noqa: A002
+            config: RunnableConfig | None = None,
+            *,
+            version: Literal["v1", "v2", "v3"] = "v2",
+            **kwargs: Any,
+        ) -> Any:
+            """Stream the events of a call."""
+            kept = {name: kwargs.pop(name) for name in tuple(kwargs) if name in _EVENT_FILTERS}
+            model, rest = self._for_call(kwargs)
+            above = cast("Any", super(PerCallChat, model))
+            return above.stream_events(input, config, version=version, **kept, **rest)
+
+        def astream_events(
+            self,
+            input: LanguageModelInput,  # noqa: A002
+            config: RunnableConfig | None = None,
+            *,
+            version: Literal["v1", "v2", "v3"] = "v2",
+            **kwargs: Any,
+        ) -> Any:
+            """Like `stream_events`."""
+            kept = {name: kwargs.pop(name) for name in tuple(kwargs) if name in _EVENT_FILTERS}
+            model, rest = self._for_call(kwargs)
+            above = cast("Any", super(PerCallChat, model))
+            return above.astream_events(input, config, version=version, **kept, **rest)
 
 
 _EVENT_FILTERS = frozenset(f"{kind}_{what}" for kind in ("include", "exclude") for what in ("names", "types", "tags"))

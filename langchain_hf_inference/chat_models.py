@@ -176,8 +176,7 @@ class ChatHFInference(PerCallChat, TracedModel, ProfiledModel, TokenCounting, Ch
             from langchain_hf_inference._structured_output import response_format_of
 
             bound["response_format"] = response_format_of(response_format, strict=strict)
-        model: Runnable[LanguageModelInput, AIMessage] = self.bind(**bound, **kwargs)
-        return model
+        return self.bind(**bound, **kwargs)
 
     def with_structured_output(
         self,

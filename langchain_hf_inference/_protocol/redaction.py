@@ -23,6 +23,7 @@ _HARMLESS_NAMES = frozenset({"max_tokens", "max_new_tokens", "max_completion_tok
                              "top_n_tokens", "parse_think_tags", "token_counts"})  # fmt: skip
 _URL_NAMES = frozenset({"endpoint_url", "base_url", "api_base", "openai_api_base", "url", "inference_server_url",
                         "inference_endpoint", "api_base_url", "endpoint"})  # fmt: skip
+_CONTAINERS = frozenset({"model_kwargs", "generation_kwargs", "api_params", "server_kwargs", "extra_body"})
 _TOKEN_LIKE = re.compile(
     r"(?i)\b(hf_|api_org_|sk-|gsk_|tgp_|xai-|nvapi-|scw-)(?!(?:token|hub|inference|home)\b)[\w\-]{2,}"
 )
@@ -70,7 +71,7 @@ def redacted_value(name: str, value: Any, secrets: Iterable[str] = ()) -> Any:
         return HIDDEN
     if isinstance(value, int | float):
         return value
-    if name in _URL_NAMES and not isinstance(value, str):
+    if (name in _URL_NAMES and not isinstance(value, str)) or (name in _CONTAINERS and not isinstance(value, Mapping)):
         return HIDDEN
     if isinstance(value, str):
         is_address = name in _URL_NAMES or "://" in value or "@" in value

@@ -201,6 +201,15 @@ def test_refused_of_other_packages(name: str, far_end: FarEndMaker) -> None:
     assert not far.requests
 
 
+@pytest.mark.parametrize("name", ["callbacks", "tags", "metadata"])
+def test_what_belongs_in_the_config(name: str, far_end: FarEndMaker) -> None:
+    """A message says where LangChain takes it."""
+    model = ChatHFInference(endpoint_url="http://h:1", model="m", engine="openai", api_key="k")
+    for act in (lambda: model.bind(**{name: None}), lambda: list(model.stream("Hello", **{name: None}))):
+        with pytest.raises(ConfigurationError, match=f"^{name} belongs in the call's config"):
+            act()
+
+
 def test_v3_events(far_end: FarEndMaker) -> None:
     """The newer events honour and refuse alike."""
     far = far_end(STREAM)
@@ -211,6 +220,7 @@ def test_v3_events(far_end: FarEndMaker) -> None:
     stream = model.stream_events("Hello", version="v3", extra_headers={"X-A": "1"}, parse_think_tags=True)
     assert str(stream.text) == "Hi"
     assert far.requests[0].headers["x-a"] == "1"
+    assert str(model.bind(temperature=0).stream_events("Hello", version="v3", parse_think_tags=True).text) == "Hi"
     assert not far.bodies[0].keys() & {"extra_headers", "parse_think_tags"}
     with pytest.raises(ConfigurationError, match="^api_key belongs"):
         model.stream_events("Hello", version="v3", api_key="hf_S")

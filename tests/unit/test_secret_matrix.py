@@ -53,6 +53,7 @@ WRITTEN: dict[str, Callable[[str], dict[str, Any]]] = {
     "headers as text": lambda s: {"model": "a/b", "default_headers": f"X-Api-Key: {s}"},
     "headers with an accent": lambda s: {"model": "a/b", "headers": {"X-Api-Key": s + "é"}},
     "two sets of headers": lambda s: {"model": "a/b", "headers": {"X": s}, "extra_headers": {"X": s + "2"}},
+    "settings as text": lambda s: {"model": "a/b", "model_kwargs": f"token={s}", "extra_body": f"token={s}"},
     "a header as number": lambda s: {"model": "a/b", "headers": {"X-Api-Key": s, "X-Number": 5}},
     "URL": lambda s: {"endpoint_url": f"http://user:{s}@h.example/v1"},
     "URL without scheme": lambda s: {"endpoint_url": f"user:{s}@h.example/v1"},
