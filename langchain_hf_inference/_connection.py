@@ -6,52 +6,41 @@ joins; behaviour belongs to the rooms it joins.
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
 
 from langchain_hf_inference import _transport
+from langchain_hf_inference._arguments import connection_arguments
+from langchain_hf_inference._checked_model import LIVE, CheckedModel, is_news
+from langchain_hf_inference._protocol.credentials import Credentials, Destination
 from langchain_hf_inference._protocol.dialects import Engine
+from langchain_hf_inference._protocol.headers import Headers, no_headers, normalize_headers
+from langchain_hf_inference._protocol.redaction import is_secret_name
 from langchain_hf_inference._protocol.retry import RetryPolicy
 from langchain_hf_inference._protocol.routing import (
     ROUTER_URL,
     Route,
     check_chats,
     is_hugging_face_host,
-    is_url,
     normalised_url,
     origin_of,
-    plain_place,
     resolve_routes,
 )
-from langchain_hf_inference._settings import RequestTimeout, canonical, without_unknown
+from langchain_hf_inference._settings import RequestTimeout
 from langchain_hf_inference._transport.cache import TransportCache
-from langchain_hf_inference._transport.tokens import Credentials, TokenSource
+from langchain_hf_inference._transport.tokens import TokenSource
 from langchain_hf_inference.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from langchain_hf_inference._transport.http import HTTPTransport
     from langchain_hf_inference._transport.streams import Timeouts
 
-_SECRET_HEADER = r"(?i)auth|cookie|key|token|secret|password|credential"  # noqa: S105 - what secrets are called
-_EMPTY_IS_UNSET = ("model", "provider", "endpoint_url", "engine", "api_key", "bill_to")
-_LIVE = ("http_client", "http_async_client")
 
-
-class HFConnection(BaseModel):
+class HFConnection(CheckedModel):
     """Where a model is served and how it is reached."""
 
     model_config = ConfigDict(
@@ -92,8 +81,11 @@ class HFConnection(BaseModel):
     """Longest silence in a stream, in seconds, up to its first event and between events; None is no limit."""
     scale_up_timeout: float | None = Field(default=None, gt=0)
     """Inference Endpoints: seconds to wait while an endpoint that is scaled to zero starts."""
-    default_headers: dict[str, str] = Field(default_factory=dict, repr=False, exclude=True)
-    """Headers sent with each request. Never shown or serialised: they may hold secrets."""
+    default_headers: Mapping[str, str] = Field(default_factory=no_headers, repr=False, exclude=True)
+    """Headers sent with each request to the model's own origin, and to no other. Never shown or serialized.
+
+    They cannot be changed in place; assign a new mapping. They may hold secrets.
+    """
     http_client: Any = Field(default=None, repr=False, exclude=True)
     """Your own `httpx.Client` (or `httpx2.Client`), for proxies, certificates or tests; yours to close. Not pickled."""
     http_async_client: Any = Field(default=None, repr=False, exclude=True)
@@ -115,27 +107,15 @@ class HFConnection(BaseModel):
     def _take_names_of_other_packages(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        known = frozenset(cls.model_fields)
-        found = without_unknown(canonical(values, known), known)
-        for name in _EMPTY_IS_UNSET:  # forms and os.environ.get(…, "") give these
-            if isinstance(value := found.get(name), str) and not value.strip():
-                found[name] = None
-        if is_url(found.get("model")):
-            url = found["model"]
-            if found.get("endpoint_url") not in (None, url):
-                raise ValueError(f"model={url!r} is a URL, and endpoint_url is given too; give one")
-            found |= {"model": None, "endpoint_url": url}
-        found, notes = plain_place(found)
+        found, notes = connection_arguments(values, frozenset(cls.model_fields))
         for note in notes:
-            warnings.warn(note, UserWarning, stacklevel=4)
+            warnings.warn(note, UserWarning, stacklevel=6)
         return found
 
-    @field_validator("default_headers")
+    @field_validator("default_headers", mode="wrap")
     @classmethod
-    def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
-        if framing := [name for name in value if name.lower() in ("content-length", "transfer-encoding")]:
-            raise ValueError(f"default_headers must not contain {framing[0]}: it is set from each request's body")
-        return value
+    def _normalize_headers(cls, value: Any, _: Any) -> Headers:
+        return normalize_headers({} if value is None else value)
 
     @field_validator("http_client", "http_async_client")
     @classmethod
@@ -151,13 +131,18 @@ class HFConnection(BaseModel):
 
     @model_validator(mode="after")
     def _warn_of_idle_settings(self) -> Self:
-        if self.endpoint_url and self.bill_to and not is_hugging_face_host(self.endpoint_url):
+        if (
+            self.endpoint_url
+            and self.bill_to
+            and is_news("bill_to", "endpoint_url")
+            and not is_hugging_face_host(self.endpoint_url)
+        ):
             warnings.warn(
-                "bill_to works on the Hugging Face router; endpoint_url is another", UserWarning, stacklevel=3
+                "bill_to works on the Hugging Face router; endpoint_url is another", UserWarning, stacklevel=4
             )
-        if self.scale_up_timeout and not self.endpoint_url:
+        if self.scale_up_timeout and not self.endpoint_url and is_news("scale_up_timeout", "endpoint_url"):
             warnings.warn(
-                "scale_up_timeout works on Inference Endpoints; no endpoint_url is set", UserWarning, stacklevel=3
+                "scale_up_timeout works on Inference Endpoints; no endpoint_url is set", UserWarning, stacklevel=4
             )
         return self
 
@@ -185,8 +170,7 @@ class HFConnection(BaseModel):
 
     def _resolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
         """Give the routes to try, complete, and the token; asks the server or the Hub only where it must."""
-        source, transport = TokenSource(self.api_key), self._transport()
-        credentials = source.credentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
+        credentials, transport = self._credentials(model), self._transport()
         routes = self._routes(model, credentials)
         first = routes[0]
         if first.place == "provider" and first.model and first.provider:
@@ -201,8 +185,7 @@ class HFConnection(BaseModel):
 
     async def _aresolved(self, model: str | None, *, needs_engine: bool) -> tuple[list[Route], Credentials]:
         """Like `_resolved`."""
-        source, transport = TokenSource(self.api_key), self._transport()
-        credentials = await source.acredentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
+        credentials, transport = await self._acredentials(model), self._transport()
         routes = self._routes(model, credentials)
         first = routes[0]
         if first.place == "provider" and first.model and first.provider:
@@ -214,6 +197,17 @@ class HFConnection(BaseModel):
                                 dialect=first.dialect or facts.engine)]  # fmt: skip
         check_chats(routes[0])
         return routes, credentials
+
+    def _credentials(self, model: str | None = None) -> Credentials:
+        """Return the key and the headers of a call, with the origins that they may be sent to."""
+        return TokenSource(self.api_key).credentials(self._destination(model))
+
+    async def _acredentials(self, model: str | None = None) -> Credentials:
+        """Like `_credentials`."""
+        return await TokenSource(self.api_key).acredentials(self._destination(model))
+
+    def _destination(self, model: str | None) -> Destination:
+        return Destination(model or self.model, self.provider, self.endpoint_url, self.default_headers)
 
     def _routes(self, model: str | None, credentials: Credentials) -> list[Route]:
         routes = resolve_routes(
@@ -228,14 +222,14 @@ class HFConnection(BaseModel):
         return routes
 
     def _check_key(self, credentials: Credentials) -> None:
-        if self._lost_secrets and credentials.token is None and self.api_key is None:
+        if self._lost_secrets and credentials.secret is None and self.api_key is None:
             raise ConfigurationError(
                 "this model was unpickled, and pickles hold no keys: assign api_key (and default_headers) anew, "
                 "or api_key=False if none is needed"
             )
 
     def _check_token(self, route: Route, credentials: Credentials) -> None:
-        if route.place == "router" and credentials.for_url(route.url) is None:
+        if route.place == "router" and not credentials.may_send_secret(route.url):
             raise ConfigurationError(
                 "there is no Hugging Face token: set HF_TOKEN, run `hf auth login`, or give api_key; "
                 "tokens are made at https://huggingface.co/settings/tokens"
@@ -252,13 +246,12 @@ class HFConnection(BaseModel):
     def _transport(self) -> HTTPTransport:
         """Give the transport for the settings as they are now: they may have been assigned since."""
         key = (self.timeout, self.stream_chunk_timeout, self.scale_up_timeout, self.max_retries, self.http_client,
-               self.http_async_client, self.http_backend, self.default_headers)  # fmt: skip
+               self.http_async_client, self.http_backend)  # fmt: skip
         last = self._last
         if last.transport is None or last.key != key:
             last.transport = _transport.http.HTTPTransport(
                 self._timeouts(),
                 RetryPolicy(max_retries=self.max_retries),
-                dict(self.default_headers),
                 self.http_client,
                 self.http_async_client,
                 self._async_backend(),
@@ -268,6 +261,9 @@ class HFConnection(BaseModel):
 
     def _async_backend(self) -> Literal["httpx", "aiohttp"]:
         return _transport.client_builders.http_backend(self.http_backend)
+
+    def _forget_connections(self) -> None:
+        self._last = TransportCache()
 
     def _timeouts(self) -> Timeouts:
         return _transport.streams.Timeouts.given(self.timeout, self.stream_chunk_timeout, self.scale_up_timeout)
@@ -279,20 +275,13 @@ class HFConnection(BaseModel):
         given as `api_key` is pickled by its name and stays.
         """
         state = super().__getstate__()
-        fields = {name: None if name in _LIVE else value for name, value in state["__dict__"].items()}
+        fields = {name: None if name in LIVE else value for name, value in state["__dict__"].items()}
         secret = isinstance(self.api_key, SecretStr)
         if secret:
             fields["api_key"] = None
-        fields["default_headers"] = {k: v for k, v in self.default_headers.items() if not re.search(_SECRET_HEADER, k)}
+        plain = {k: v for k, v in self.default_headers.items() if not is_secret_name(k)}
+        fields["default_headers"] = Headers(plain)
         secret = secret or fields["default_headers"] != self.default_headers
         private = dict(state["__pydantic_private__"] or {})
         private["_lost_secrets"] = secret or self._lost_secrets
         return {**state, "__dict__": fields, "__pydantic_private__": private}
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Share what is alive: a copy uses the same clients."""
-        memo = {} if memo is None else memo
-        for name in _LIVE:
-            if (client := getattr(self, name)) is not None:
-                memo[id(client)] = client
-        return super().__deepcopy__(memo)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from langchain_core.language_models import ModelProfile
 from pydantic import Field, PrivateAttr, model_validator
@@ -106,12 +106,11 @@ class ProfiledModel(HFConnection):
         found = own_profile(self.model, dialect)
         return None if found is None else cast("ModelProfile", self._placed(found))
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copy; a profile that we looked up follows a change of the model."""
-        copied = super().model_copy(update=update, deep=deep)
-        if isinstance(own := copied.profile, OwnProfile) and own.place != copied._place:
-            copied.profile = copied._resolve_model_profile()
-        return copied
+    def _update(self, values: Mapping[str, Any]) -> None:
+        """Set fields; a profile that we looked up follows a change of the model."""
+        super()._update(values)
+        if isinstance(own := self.profile, OwnProfile) and own.place != self._place:
+            self.profile = self._resolve_model_profile()
 
     @property
     def _place(self) -> tuple[Any, ...]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from langchain_hf_inference._protocol.redaction import HIDDEN, names_credential, redacted_error, redacted_value
+from langchain_hf_inference.errors import ConfigurationError
 
 ALIASES: Mapping[str, str] = {
     # ChatOpenAI, ChatHuggingFace and HuggingFaceEndpoint, Haystack, Langflow, huggingface_hub
@@ -184,19 +187,42 @@ def _put(found: dict[str, Any], key: str, value: Any, name: str) -> None:
 
 
 def _shown(key: str, value: Any) -> str:
-    return "***" if key == "api_key" else repr(value)
+    shown = redacted_value(key, value)
+    return HIDDEN if shown == HIDDEN else repr(shown)
 
 
 def without_unknown(values: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """Move arguments that we do not know to `model_kwargs`, which goes into the body, and say so."""
     unknown = {name: value for name, value in values.items() if name not in known}
+    if extra := values.get("model_kwargs"):
+        refuse_credentials(as_mapping(extra))
     if not unknown:
         return dict(values)
+    refuse_credentials(unknown)
     for name in unknown:
         warnings.warn(f"{name} is not a parameter of ours: it was moved to model_kwargs and goes into the request "
-                      f"as it is.{_suggestion(name, known)}", UserWarning, stacklevel=5)  # fmt: skip
+                      f"as it is.{_suggestion(name, known)}", UserWarning, stacklevel=7)  # fmt: skip
     kept = {name: value for name, value in values.items() if name in known}
     return {**kept, "model_kwargs": {**kept.get("model_kwargs", {}), **unknown}}
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """Return `value` if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def refuse_credentials(names: Iterable[str]) -> None:
+    """Raise for an argument that is not ours and is a key by its name: it would go into the request's body, and into traces.
+
+    Raises:
+        ConfigurationError: It names the argument.
+    """
+    for name in names:
+        if names_credential(name):
+            raise ConfigurationError(
+                f"{name} is not a parameter; give a key as api_key, which is sent as a header and never shown "
+                "(extra_body sends anything in the body)"
+            )
 
 
 def _suggestion(name: str, known: frozenset[str]) -> str:
@@ -206,6 +232,7 @@ def _suggestion(name: str, known: frozenset[str]) -> str:
 
 def warn_of_typos(names: Mapping[str, Any], known: frozenset[str] = SETTINGS) -> None:
     """Warn of settings of a call that look like slips of one of ours; all others are the user's own."""
+    refuse_credentials(names)
     for name in names:
         if suggestion := _suggestion(name, known):
             warnings.warn(f"{name} is not a setting of ours and goes into the request as it is.{suggestion}",
@@ -219,7 +246,11 @@ def checked_settings(values: Mapping[str, Any], kind: type[SamplingSettings] = C
         pydantic.ValidationError: A value is out of range; it names the setting.
     """
     ours = {name: value for name, value in values.items() if name in kind.model_fields and value is not None}
-    if ours:
+    if not ours:
+        return dict(values)
+    try:
         checked = kind.model_validate(ours)
         return {**values, **{name: getattr(checked, name) for name in ours}}
-    return dict(values)
+    except ValidationError as error:
+        failure = redacted_error(error, ours)
+    raise failure

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from langchain_hf_inference import _transport
 from langchain_hf_inference._connection import HFConnection
+from langchain_hf_inference._protocol.credentials import Credentials
 from langchain_hf_inference._protocol.detection import ServerFacts
 from langchain_hf_inference._protocol.providers import ProviderModel
-from langchain_hf_inference._protocol.routing import ROUTER_URL, Route, is_hugging_face_host
-from langchain_hf_inference._protocol.task_routes import Task, endpoint_route, provider_route
-from langchain_hf_inference._transport.tokens import Credentials, TokenSource
+from langchain_hf_inference._protocol.routing import Route
+from langchain_hf_inference._protocol.task_routes import Task, endpoint_route, named_provider, provider_route
 from langchain_hf_inference.errors import ConfigurationError
 
 
@@ -30,26 +30,24 @@ class TaskConnection(HFConnection):
 
     def _task_route(self, task: Task, *, form: str | None = None) -> TaskRoute:
         """Give the route of a task other than chat; the server, or the Hub, is asked where it matters."""
-        source, transport = TokenSource(self.api_key), self._transport()
-        credentials = source.credentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
+        credentials, transport = self._credentials(), self._transport()
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
         if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
             facts = _transport.lookups.server_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
-            mapping = _transport.lookups.provider_models(transport, self.model)
+            mapping = _transport.lookups.provider_models(transport, named_provider(self.model, self.provider)[0])
         return self._joined_route(task, form, credentials, facts, mapping)
 
     async def _atask_route(self, task: Task, *, form: str | None = None) -> TaskRoute:
         """Like `_task_route`."""
-        source, transport = TokenSource(self.api_key), self._transport()
-        credentials = await source.acredentials(ambient=is_hugging_face_host(self.endpoint_url or ROUTER_URL))
+        credentials, transport = await self._acredentials(), self._transport()
         facts = ServerFacts()
         mapping: dict[str, ProviderModel] = {}
         if self.endpoint_url and form != "pipeline" and (self.engine is None or self.model is None):
             facts = await _transport.lookups.aserver_facts(transport, self.endpoint_url, credentials)
         elif not self.endpoint_url and self.model:
-            mapping = await _transport.lookups.aprovider_models(transport, self.model)
+            mapping = await _transport.lookups.aprovider_models(transport, named_provider(self.model, self.provider)[0])
         return self._joined_route(task, form, credentials, facts, mapping)
 
     def _joined_route(
@@ -66,7 +64,8 @@ class TaskConnection(HFConnection):
             route, form = endpoint_route(task, self.endpoint_url, model=model, engine=engine, form=form)
         elif self.model:
             own_key = credentials.is_provider_key
-            route, form = provider_route(task, self.model, self.provider, own_key=own_key, mapping=mapping)
+            model, provider = named_provider(self.model, self.provider)
+            route, form = provider_route(task, model, provider, own_key=own_key, mapping=mapping)
             self._check_token(route, credentials)
         else:
             raise ConfigurationError("model is not set; give a Hub id, or an endpoint_url")

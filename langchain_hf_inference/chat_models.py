@@ -17,9 +17,11 @@ from langchain_core.tools import BaseTool
 
 from langchain_hf_inference import _transport
 from langchain_hf_inference._chat_call import ChatCall, chat_call, on_retry_of, openai_tool, priced
+from langchain_hf_inference._per_call import PerCallChat
 from langchain_hf_inference._profiles import ProfiledModel, plain_id, providers_of
 from langchain_hf_inference._protocol.chat_response import ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
+from langchain_hf_inference._protocol.credentials import Credentials
 from langchain_hf_inference._protocol.dialects import dialect_of
 from langchain_hf_inference._protocol.offers import ModelOffers
 from langchain_hf_inference._protocol.response_format import Method
@@ -30,10 +32,9 @@ from langchain_hf_inference._settings import SETTINGS, ChatSettings
 from langchain_hf_inference._stream_events import EventStreaming
 from langchain_hf_inference._token_count import TokenCounting
 from langchain_hf_inference._tracing import TracedModel, identifying_params, langsmith_params
-from langchain_hf_inference._transport.tokens import Credentials
 
 
-class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, EventStreaming):
+class ChatHFInference(PerCallChat, TracedModel, ProfiledModel, TokenCounting, ChatSettings, EventStreaming):
     """Chat with open models on Hugging Face: Inference Providers, Inference Endpoints, TGI, vLLM, SGLang, llama.cpp.
 
     Setup:
@@ -69,6 +70,13 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
     """Take `<think>…</think>` in the text for reasoning. "open": the template opens the tag itself."""
     report_cost: bool = False
     """Tell in `response_metadata["cost"]` what an answer cost, by the router's prices, asked for now and then."""
+
+    call_arguments = PerCallChat.call_arguments | {
+        "streaming", "stream_usage", "replay_reasoning", "parse_think_tags", "report_cost", "cache", "disable_streaming",
+        "output_version", "rate_limiter", "verbose",
+    }  # fmt: skip
+    call_settings = SETTINGS | {"model"}
+    other_arguments = frozenset({"api", "max_concurrent_requests"})
 
     def _generate(
         self,
@@ -230,6 +238,7 @@ class ChatHFInference(TracedModel, ProfiledModel, TokenCounting, ChatSettings, E
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
     ) -> ChatCall:
+        self._check_call(kwargs)
         values = self.__dict__
         own = {name: value for name in SETTINGS if (value := values[name]) is not None}
         call = chat_call(own, self.model_kwargs, kwargs, messages=messages, stop=stop, stream=stream)

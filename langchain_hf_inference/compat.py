@@ -59,6 +59,7 @@ class HuggingFaceEndpoint(HFInferenceLLM):
     typical_p: float | None = 0.95
     task: str | None = None
     """Taken and not needed: the server's API is found by itself."""
+    other_arguments = HFInferenceLLM.other_arguments | {"server_kwargs", *_UNUSED}
 
     @model_validator(mode="before")
     @classmethod
@@ -91,6 +92,8 @@ class ChatHuggingFace(ChatHFInference):
     What is given here stands before what the endpoint says; what is given to the endpoint reaches the
     wire as well. `llm` may be left out, and its arguments given here.
     """
+
+    other_arguments = ChatHFInference.other_arguments | {"server_kwargs", "llm", "task", *_UNUSED}
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from langchain_core.runnables.base import Runnable
 from pydantic import Field
 
 from langchain_hf_inference._chat_call import on_retry_of
+from langchain_hf_inference._per_call import PerCallText
 from langchain_hf_inference._settings import TEXT_SETTINGS, TextSettings
 from langchain_hf_inference._task_connection import TaskConnection, TaskRoute
 from langchain_hf_inference._text_call import TextCall, added, repeated, text_call
@@ -26,7 +27,7 @@ from langchain_hf_inference._transport.fan_out import afan_out, fan_out
 Configs = RunnableConfig | list[RunnableConfig] | None
 
 
-class HFInferenceLLM(TracedModel, TokenCounting, TaskConnection, TextSettings, BaseLLM):
+class HFInferenceLLM(PerCallText, TracedModel, TokenCounting, TaskConnection, TextSettings, BaseLLM):
     """Go on from a text with open models: TGI, Inference Endpoints, vLLM, SGLang, llama.cpp, transformers serve, providers.
 
     Instantiate:
@@ -54,6 +55,13 @@ class HFInferenceLLM(TracedModel, TokenCounting, TaskConnection, TextSettings, B
     """Let `invoke` read the answer as a stream."""
     max_concurrent_requests: int = Field(default=16, ge=1)
     """How many prompts of a batch are in work at once."""
+
+    call_arguments = PerCallText.call_arguments | {"model", "api", "streaming", "cache", "verbose"}
+    call_settings = TEXT_SETTINGS
+    other_arguments = frozenset({
+        "stream_usage", "replay_reasoning", "parse_think_tags", "report_cost", "disable_streaming", "output_version",
+        "rate_limiter", "profile",
+    })  # fmt: skip
 
     def _generate(
         self,
@@ -198,6 +206,7 @@ class HFInferenceLLM(TracedModel, TokenCounting, TaskConnection, TextSettings, B
         return [{**one, "max_concurrency": one.get("max_concurrency") or most} for one in configs]
 
     def _call(self, prompt: str, stop: list[str] | None, kwargs: Mapping[str, Any]) -> TextCall:
+        self._check_call(kwargs)
         own = {name: getattr(self, name) for name in TEXT_SETTINGS if getattr(self, name) is not None}
         return text_call(own, self.model_kwargs, kwargs, prompt=prompt, stop=stop)
 

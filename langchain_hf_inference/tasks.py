@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
 
 from langchain_hf_inference._chat_call import tell
+from langchain_hf_inference._per_call import PerCallTask
 from langchain_hf_inference._protocol.other_tasks import (
     ClassScore,
     TextOrPair,
@@ -34,7 +35,7 @@ MAX_RANKED = 32
 """Texts of one request to a ranker: TEI's default; more are ranked in several requests, whose scores compare."""
 
 
-class HFTextClassifier(TaskConnection, RunnableSerializable[TextOrPair, list[ClassScore]]):
+class HFTextClassifier(PerCallTask, TaskConnection, RunnableSerializable[TextOrPair, list[ClassScore]]):
     """Give the labels of a text, or of a pair of texts, the likeliest first. TEI's `/predict`, or hf-inference.
 
         classifier = HFTextClassifier(endpoint_url="http://localhost:8080")
@@ -60,11 +61,11 @@ class HFTextClassifier(TaskConnection, RunnableSerializable[TextOrPair, list[Cla
 
     def invoke(self, input: TextOrPair, config: RunnableConfig | None = None, **kwargs: Any) -> list[ClassScore]:  # noqa: A002
         """Classify one text or pair."""
-        return self._call_with_config(self._classes, input, config, run_type="llm", **kwargs)
+        return self._call_with_config(self._for_task(kwargs)._classes, input, config, run_type="llm")
 
     async def ainvoke(self, input: TextOrPair, config: RunnableConfig | None = None, **kwargs: Any) -> list[ClassScore]:  # noqa: A002
         """Like `invoke`."""
-        return await self._acall_with_config(self._aclasses, input, config, run_type="llm", **kwargs)
+        return await self._acall_with_config(self._for_task(kwargs)._aclasses, input, config, run_type="llm")
 
     def _classes(self, text: TextOrPair) -> list[ClassScore]:
         target = self._task_route("text-classification")
@@ -122,7 +123,7 @@ class GeneratedImage(NamedTuple):
         return {"type": "image", "base64": base64.b64encode(self.data).decode(), "mime_type": self.media_type}
 
 
-class HFTextToImage(TaskConnection, RunnableSerializable[str, GeneratedImage]):
+class HFTextToImage(PerCallTask, TaskConnection, RunnableSerializable[str, GeneratedImage]):
     """Paint what a text says: hf-inference, Together, nscale, or an Inference Endpoint.
 
         painter = HFTextToImage(model="black-forest-labs/FLUX.1-schnell", provider="together")
@@ -150,11 +151,11 @@ class HFTextToImage(TaskConnection, RunnableSerializable[str, GeneratedImage]):
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> GeneratedImage:  # noqa: A002
         """Paint one picture."""
-        return self._call_with_config(self._painted, input, config, run_type="llm", **kwargs)
+        return self._call_with_config(self._for_task(kwargs)._painted, input, config, run_type="llm")
 
     async def ainvoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> GeneratedImage:  # noqa: A002
         """Like `invoke`."""
-        return await self._acall_with_config(self._apainted, input, config, run_type="llm", **kwargs)
+        return await self._acall_with_config(self._for_task(kwargs)._apainted, input, config, run_type="llm")
 
     def _painted(self, prompt: str) -> GeneratedImage:
         target = self._task_route("text-to-image")

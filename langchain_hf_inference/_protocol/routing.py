@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from langchain_hf_inference._protocol.dialects import ENGINES, dialect_of
 from langchain_hf_inference._protocol.providers import PROVIDER_CHAT_URLS, ROUTING_POLICIES
+from langchain_hf_inference._protocol.redaction import redacted, redacted_url
 from langchain_hf_inference.errors import ConfigurationError
 
 ROUTER_URL = "https://router.huggingface.co/v1"
@@ -47,16 +48,11 @@ def is_hugging_face_host(url: str) -> bool:
 
     `*.hf.space` is not among them: Spaces run the code of their authors.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".").lower()
-    if parts.scheme != "https" or parts.username is not None or parts.password is not None:
+    parts = split_url(url)
+    if parts is None or parts.scheme != "https" or parts.username is not None or parts.password is not None:
         return False
+    host = (parts.hostname or "").rstrip(".").lower()
     return host == "huggingface.co" or host.endswith((".huggingface.co", ".endpoints.huggingface.cloud"))
-
-
-def is_hugging_face_token(token: str | None) -> bool:
-    """Tell a Hugging Face token from a provider's own key: it begins with `hf_`."""
-    return token is None or token.startswith("hf_")
 
 
 def is_url(text: str | None) -> bool:
@@ -70,23 +66,42 @@ def normalised_url(url: str) -> str:
     Raises:
         ConfigurationError: It is no http(s) URL with a host.
     """
-    try:
-        parts = urlsplit(url.strip())
-        bad = parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1
-    except ValueError:  # a port that is no number, an unclosed bracket
-        bad = True
-    if bad:
+    return _normalised_url.__wrapped__(url) if "@" in url or "?" in url else _normalised_url(url)
+
+
+@lru_cache(maxsize=256)
+def _normalised_url(url: str) -> str:
+    parts = split_url(url)
+    if parts is None:
         raise ConfigurationError(
-            f"endpoint_url={url[:200]!r} is not an http(s) URL; give one like http://localhost:8080/v1"
+            f"endpoint_url={redacted_url(url)!r} is not an http(s) URL; give one like http://localhost:8080/v1"
         )
     return urlunsplit(SplitResult(parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
 
 
+def split_url(url: str) -> SplitResult | None:
+    """Return the parts of an http(s) URL, None where it is none.
+
+    urllib's own errors quote the network location, with user and password in it.
+    """
+    return _split_url.__wrapped__(url) if "@" in url or "?" in url else _split_url(url)  # no secret is kept in a cache
+
+
+@lru_cache(maxsize=256)
+def _split_url(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url.strip())
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is no number, an unclosed bracket
+        return None
+    return parts if good else None
+
+
 def without_userinfo(url: str) -> tuple[str, str | None]:
     """Split `https://user:password@host` into the URL without, and the header that says the same."""
-    parts = urlsplit(url.strip())
-    info, at, host = parts.netloc.rpartition("@")
-    if not at:
+    parts = split_url(url)
+    info, at, host = parts.netloc.rpartition("@") if parts else ("", "", "")
+    if not at or parts is None:
         return url, None
     plain = unquote(info if ":" in info else info + ":").encode()
     return urlunsplit(parts._replace(netloc=host)), "Basic " + b64encode(plain).decode()
@@ -97,8 +112,8 @@ def retired_model(url: str) -> str | None:
 
     None for any other address. The host api-inference.huggingface.co answers no more; the router took its place.
     """
-    parts = urlsplit(url.strip())
-    if (parts.hostname or "").lower() != "api-inference.huggingface.co":
+    parts = split_url(url)
+    if parts is None or (parts.hostname or "").lower() != "api-inference.huggingface.co":
         return None
     found = re.match(_RETIRED_PATH, parts.path)
     return found.group(1) if found else ""
@@ -115,8 +130,9 @@ def plain_place(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(url, str):
         return found, []
     found["endpoint_url"], basic = without_userinfo(url)
-    if basic:
-        found["default_headers"] = {"Authorization": basic, **(found.get("default_headers") or {})}
+    headers = found.get("default_headers") or {}
+    if basic and isinstance(headers, Mapping) and not any(str(name).lower() == "authorization" for name in headers):
+        found["default_headers"] = {"Authorization": basic, **headers}
     model = retired_model(url)
     if model is None:
         return found, []
@@ -129,13 +145,20 @@ def plain_place(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 @lru_cache(maxsize=256)
 def origin_of(url: str) -> str:
     """Give scheme, host and port: what a connection is made to."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    parts = split_url(url)
+    return "" if parts is None else f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+@lru_cache(maxsize=256)
 def shown_url(url: str) -> str:
-    """Give `url` fit for a message: without user, password and query, which may hold secrets."""
-    return origin_of(url) + urlsplit(url).path
+    """Return `url` fit for a message: without user, password and query, which may hold secrets.
+
+    An `@` in the path is part of the path (`/ai/run/@cf/meta/…`), unless it may end a password that holds a slash.
+    """
+    parts = split_url(url)
+    if parts is None or ("@" in parts.path and ":" in parts.netloc and "@" not in parts.netloc):
+        return redacted_url(url)
+    return redacted(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 def task_url(url: str, path: str = CHAT_PATH) -> str:
@@ -215,7 +238,8 @@ def _routes(
 def _endpoint_route(model: str | None, provider: str | Sequence[str] | None, url: str, engine: str | None) -> Route:
     if provider not in (None, "auto"):
         raise ConfigurationError(
-            f"provider={provider!r} and endpoint_url={url!r} exclude each other: a provider is chosen by the router"
+            f"provider={provider!r} and endpoint_url={redacted_url(url)!r} exclude each other: a provider is chosen by "
+            "the router"
         )
     if engine is not None and engine not in ENGINES:
         raise ConfigurationError(f"engine={engine!r} is not known; it is one of {', '.join(ENGINES)}")

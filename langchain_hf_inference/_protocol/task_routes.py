@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
-from langchain_hf_inference._protocol.providers import ProviderModel
+from langchain_hf_inference._protocol.providers import ROUTING_POLICIES, ProviderModel
 from langchain_hf_inference._protocol.routing import Route, server_url, task_url
 from langchain_hf_inference.errors import ConfigurationError
 
@@ -103,6 +103,14 @@ def _without_task_path(url: str) -> str:
     return f"{head}?{query}" if query else head
 
 
+def named_provider(model: str, provider: str | Sequence[str] | None) -> tuple[str, str | Sequence[str] | None]:
+    """Return the Hub id and the provider of a task: `org/name:together` names one, and a policy of the router none."""
+    plain, _, suffix = model.partition(":")
+    if not suffix or provider not in (None, "auto"):
+        return model, provider
+    return plain, None if suffix in ROUTING_POLICIES else suffix
+
+
 def provider_route(
     task: Task,
     model: str,
@@ -137,7 +145,9 @@ def provider_route(
             continue
         form, path = known[name]
         identity = found.id if found else model
-        host = PROVIDER_HOSTS.get(name, ROUTER) if own_key else f"{ROUTER}/{name}"
+        if own_key and name not in PROVIDER_HOSTS:  # hf-inference is the router, which takes no other company's key
+            continue
+        host = PROVIDER_HOSTS[name] if own_key else f"{ROUTER}/{name}"
         return Route(
             "provider" if own_key else "router", host + path.format(model=identity), identity, name, name
         ), form

@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from langchain_hf_inference import errors
+from langchain_hf_inference._protocol.credentials import Credentials
 from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy, may_fail_over
 from langchain_hf_inference._protocol.routing import origin_of, shown_url
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
@@ -35,7 +36,6 @@ from langchain_hf_inference._transport.streams import (
     limited_chunks,
 )
 from langchain_hf_inference._transport.supplied import Lease, SuppliedClient
-from langchain_hf_inference._transport.tokens import Credentials
 
 T = TypeVar("T")
 _log = logging.getLogger("langchain_hf_inference")
@@ -50,7 +50,6 @@ class HTTPTransport:
 
     timeouts: Timeouts
     policy: RetryPolicy
-    headers: Mapping[str, str]
     client: Any = None
     async_client: Any = None
     http_backend: HTTPBackend = "httpx"
@@ -275,7 +274,7 @@ class HTTPTransport:
         method: str = "POST",
         is_new: bool,
     ) -> Attempt:
-        headers = self._headers(request.url, credentials, request.headers)
+        headers = {**request.headers, **credentials.headers_for(request.url)}
         return Attempt(request, headers, timeouts or self.timeouts.of_request(), method=method, is_new=is_new)
 
     def _acquire(self, url: str, *, is_new: bool) -> Lease:
@@ -287,13 +286,6 @@ class HTTPTransport:
         if self.async_client is not None:
             return SuppliedClient(self.async_client, "http_async_client")
         return await aacquire_client(origin_of(url), is_new=is_new, http_backend=self.http_backend)
-
-    def _headers(self, url: str, credentials: Credentials, extra: Mapping[str, str]) -> dict[str, str]:
-        headers = {**extra, **self.headers}
-        token = credentials.for_url(url)
-        if token and not any(name.lower() == "authorization" for name in headers):
-            headers["Authorization"] = f"Bearer {token}"
-        return headers
 
 
 def _log_failover(request: WireRequest, error: errors.HFInferenceError) -> None:

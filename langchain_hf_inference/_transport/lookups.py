@@ -1,8 +1,9 @@
 """What is asked beside the requests themselves: which engine serves a URL, who serves a model and for how much.
 
-All of it is asked at most once in a while and remembered by the process. What a call needs never
-fails it: a server that does not answer is an OpenAI-compatible one, a name that is not known is sent
-as given, a price that is not known is not told. Only what the user asks for by name may fail.
+All of it is asked at most once in a while and remembered by the process, for the credentials that it was asked with. What
+a call needs never fails it: a server that does not answer is an OpenAI-compatible one, a name that is not known is sent
+as given, a price that is not known is not told. Only what the user asks for by name may fail. A failure is no answer: it
+is remembered for seconds, so that a server which is down is not asked by each call, and never for other credentials.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from langchain_hf_inference._protocol.account import Account, account_url, read_account
+from langchain_hf_inference._protocol.credentials import ANONYMOUS, Credentials
 from langchain_hf_inference._protocol.detection import (
     VERSIONS,
     ServerFacts,
@@ -28,12 +30,13 @@ from langchain_hf_inference._protocol.routing import ROUTER_URL, server_url
 from langchain_hf_inference._protocol.wire import WireResponse
 from langchain_hf_inference._transport import hub
 from langchain_hf_inference._transport.http import HTTPTransport
-from langchain_hf_inference._transport.tokens import Credentials
-from langchain_hf_inference.errors import HFInferenceError
+from langchain_hf_inference.errors import APIStatusError, HFInferenceError
 
 LOOKUP_TIMEOUT_S, LISTING_TIMEOUT_S = 5.0, 30.0
-KNOWN_S, UNKNOWN_S = 600.0, 30.0
-"""How long an answer is remembered, and how long it is remembered that there was none."""
+KNOWN_S, UNKNOWN_S, FAILED_S = 600.0, 30.0, 5.0
+"""How long an answer is remembered, how long one that identifies nothing, and how long a failure."""
+MAX_REMEMBERED = 256
+"""Answers remembered of each kind; the oldest go first."""
 
 T = TypeVar("T")
 
@@ -50,9 +53,18 @@ class _Memory(Generic[T]):
         until, value = self._rows.get(key, (0.0, None))
         return value if time.monotonic() < until else None
 
-    def keep(self, value: T, key: str, *, known: bool) -> T:
-        self._rows[key] = (time.monotonic() + (KNOWN_S if known else UNKNOWN_S), value)
+    def keep(self, value: T, key: str, *, seconds: float = KNOWN_S) -> T:
+        self._rows.pop(key, None)
+        self._rows[key] = (time.monotonic() + seconds, value)
+        while len(self._rows) > MAX_REMEMBERED:
+            self._forget(next(iter(self._rows), key))
         return value
+
+    def _forget(self, key: str) -> None:
+        self._rows.pop(key, None)
+        self._locks.pop(key, None)
+        for locks in list(self._async_locks.values()):
+            locks.pop(key, None)
 
     def lock(self, key: str) -> threading.Lock:
         return self._locks.setdefault(key, threading.Lock())
@@ -79,31 +91,37 @@ def forget_lookups() -> None:
 def server_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
     """Ask the server behind `url` what it is and what its model is called."""
     url = server_url(url, "")
-    if (facts := _servers.get(url)) is not None:
+    key = f"{url} {credentials.cache_key(url)}"
+    if (facts := _servers.get(key)) is not None:
         return facts
-    with _servers.lock(url):
-        if (facts := _servers.get(url)) is not None:
+    with _servers.lock(key):
+        if (facts := _servers.get(key)) is not None:
             return facts
-        facts = read_info(_json(_asked(transport, server_url(url, "/info"), credentials)))
+        info = _asked(transport, server_url(url, "/info"), credentials)
+        facts, models = read_info(_json(info)), None
         if facts is None:
             models = _asked(transport, server_url(url, "/v1/models"), credentials)
             facts = read_models(_json(models), models.headers if models else {})
-        return _servers.keep(facts, url, known=facts.engine is not None)
+        answered = info is not None and (facts.engine is not None or models is not None)
+        return _servers.keep(facts, key, seconds=_remembered_s(answered, known=facts.engine is not None))
 
 
 async def aserver_facts(transport: HTTPTransport, url: str, credentials: Credentials) -> ServerFacts:
     """Like `server_facts`."""
     url = server_url(url, "")
-    if (facts := _servers.get(url)) is not None:
+    key = f"{url} {credentials.cache_key(url)}"
+    if (facts := _servers.get(key)) is not None:
         return facts
-    async with _servers.alock(url):
-        if (facts := _servers.get(url)) is not None:
+    async with _servers.alock(key):
+        if (facts := _servers.get(key)) is not None:
             return facts
-        facts = read_info(_json(await _aasked(transport, server_url(url, "/info"), credentials)))
+        info = await _aasked(transport, server_url(url, "/info"), credentials)
+        facts, models = read_info(_json(info)), None
         if facts is None:
             models = await _aasked(transport, server_url(url, "/v1/models"), credentials)
             facts = read_models(_json(models), models.headers if models else {})
-        return _servers.keep(facts, url, known=facts.engine is not None)
+        answered = info is not None and (facts.engine is not None or models is not None)
+        return _servers.keep(facts, key, seconds=_remembered_s(answered, known=facts.engine is not None))
 
 
 def provider_models(transport: HTTPTransport, model: str) -> dict[str, ProviderModel]:
@@ -113,8 +131,9 @@ def provider_models(transport: HTTPTransport, model: str) -> dict[str, ProviderM
     with _provider_models.lock(model):
         if (known := _provider_models.get(model)) is not None:
             return known
-        answer = _asked(transport, mapping_url(hub.hub_endpoint(), model), Credentials(None, explicit=False))
-        return _provider_models.keep(read_provider_models(_json(answer)), model, known=answer is not None)
+        answer = _asked(transport, mapping_url(hub.hub_endpoint(), model), ANONYMOUS)
+        found = read_provider_models(_json(answer))
+        return _provider_models.keep(found, model, seconds=_remembered_s(answer is not None, known=True))
 
 
 async def aprovider_models(transport: HTTPTransport, model: str) -> dict[str, ProviderModel]:
@@ -125,8 +144,9 @@ async def aprovider_models(transport: HTTPTransport, model: str) -> dict[str, Pr
         if (known := _provider_models.get(model)) is not None:
             return known
         endpoint = await asyncio.to_thread(hub.hub_endpoint)  # the import of huggingface_hub takes its time
-        answer = await _aasked(transport, mapping_url(endpoint, model), Credentials(None, explicit=False))
-        return _provider_models.keep(read_provider_models(_json(answer)), model, known=answer is not None)
+        answer = await _aasked(transport, mapping_url(endpoint, model), ANONYMOUS)
+        found = read_provider_models(_json(answer))
+        return _provider_models.keep(found, model, seconds=_remembered_s(answer is not None, known=True))
 
 
 def model_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
@@ -138,39 +158,41 @@ def model_offers(transport: HTTPTransport, model: str, credentials: Credentials)
         ResponseFormatError: The router's answer is not JSON.
     """
     answer = transport.get(f"{ROUTER_URL}/models/{model}", credentials, timeout_s=LOOKUP_TIMEOUT_S)
-    return _offers.keep(read_offers(answer.json(), model) or ModelOffers(model), model, known=True)
+    return _offers.keep(read_offers(answer.json(), model) or ModelOffers(model), _offers_key(model, credentials))
 
 
 async def amodel_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
     """Like `model_offers`."""
     answer = await transport.aget(f"{ROUTER_URL}/models/{model}", credentials, timeout_s=LOOKUP_TIMEOUT_S)
-    return _offers.keep(read_offers(answer.json(), model) or ModelOffers(model), model, known=True)
+    return _offers.keep(read_offers(answer.json(), model) or ModelOffers(model), _offers_key(model, credentials))
 
 
 def known_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
     """Give the offers of `model`, asked for at most once in a while; none where the router does not say."""
-    if (known := _offers.get(model)) is not None:
+    key = _offers_key(model, credentials)
+    if (known := _offers.get(key)) is not None:
         return known
-    with _offers.lock(model):
-        if (known := _offers.get(model)) is not None:
+    with _offers.lock(key):
+        if (known := _offers.get(key)) is not None:
             return known
         try:
             return model_offers(transport, model, credentials)
         except HFInferenceError:
-            return _offers.keep(ModelOffers(model), model, known=False)
+            return _offers.keep(ModelOffers(model), key, seconds=FAILED_S)
 
 
 async def aknown_offers(transport: HTTPTransport, model: str, credentials: Credentials) -> ModelOffers:
     """Like `known_offers`."""
-    if (known := _offers.get(model)) is not None:
+    key = _offers_key(model, credentials)
+    if (known := _offers.get(key)) is not None:
         return known
-    async with _offers.alock(model):
-        if (known := _offers.get(model)) is not None:
+    async with _offers.alock(key):
+        if (known := _offers.get(key)) is not None:
             return known
         try:
             return await amodel_offers(transport, model, credentials)
         except HFInferenceError:
-            return _offers.keep(ModelOffers(model), model, known=False)
+            return _offers.keep(ModelOffers(model), key, seconds=FAILED_S)
 
 
 def server_version(transport: HTTPTransport, url: str, engine: str | None, credentials: Credentials) -> str | None:
@@ -201,18 +223,36 @@ def server_models(transport: HTTPTransport, url: str, credentials: Credentials) 
     return read_names(transport.get(server_url(url, "/v1/models"), credentials, timeout_s=LOOKUP_TIMEOUT_S).json())
 
 
+def _offers_key(model: str, credentials: Credentials) -> str:
+    return f"{model} {credentials.cache_key(ROUTER_URL)}"
+
+
+def _remembered_s(answered: bool, *, known: bool) -> float:
+    """Return how long to remember what a lookup found."""
+    return FAILED_S if not answered else KNOWN_S if known else UNKNOWN_S
+
+
 def _asked(transport: HTTPTransport, url: str, credentials: Credentials) -> WireResponse | None:
+    """Return the answer, a 404 among them; None where there was none."""
     try:
         return transport.get(url, credentials, timeout_s=LOOKUP_TIMEOUT_S)
-    except HFInferenceError:
-        return None
+    except HFInferenceError as error:
+        return _missing(error)
 
 
 async def _aasked(transport: HTTPTransport, url: str, credentials: Credentials) -> WireResponse | None:
+    """Like `_asked`."""
     try:
         return await transport.aget(url, credentials, timeout_s=LOOKUP_TIMEOUT_S)
-    except HFInferenceError:
-        return None
+    except HFInferenceError as error:
+        return _missing(error)
+
+
+def _missing(error: HFInferenceError) -> WireResponse | None:
+    """Return an empty answer where a server has no such path, which identifies it as little as it can be; else None."""
+    if isinstance(error, APIStatusError) and error.status_code in (404, 405, 410, 501):
+        return WireResponse(error.status_code, {}, b"null")
+    return None
 
 
 def _json(answer: WireResponse | None) -> Any:

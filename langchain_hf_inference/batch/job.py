@@ -21,7 +21,6 @@ from langchain_hf_inference._transport import lookups
 from langchain_hf_inference._transport.cache import TransportCache
 from langchain_hf_inference._transport.client_builders import HTTPBackend, http_backend
 from langchain_hf_inference._transport.http import HTTPTransport
-from langchain_hf_inference._transport.tokens import TokenSource
 from langchain_hf_inference.batch.journal import Journal
 from langchain_hf_inference.batch.lines import (
     BatchLine,
@@ -161,7 +160,7 @@ class BatchJob(HFConnection):
             raise ConfigurationError(
                 f"the Hugging Face router has no /v1{line.path}; give an endpoint_url, or write the line as an action"
             )
-        credentials = await TokenSource(self.api_key).acredentials(ambient=True)
+        credentials = await self._acredentials(named)
         if named is None:
             named = (await lookups.aserver_facts(self._transport(), self.endpoint_url, credentials)).model
         url = task_url(self.endpoint_url, line.path or "")
@@ -170,10 +169,9 @@ class BatchJob(HFConnection):
     def _transport_once(self) -> HTTPTransport:
         """Give the transport that does not try again: that is decided here, for all lines together."""
         if self._once.transport is None:
-            headers = dict(self.default_headers)
             policy = RetryPolicy(max_retries=0)
             self._once.transport = HTTPTransport(
-                self._timeouts(), policy, headers, self.http_client, self.http_async_client, self._async_backend()
+                self._timeouts(), policy, self.http_client, self.http_async_client, self._async_backend()
             )
         return self._once.transport
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from langchain_hf_inference._protocol.routing import is_url
+from langchain_hf_inference._protocol.routing import is_url, shown_url
 from langchain_hf_inference._protocol.wire import loads
 from langchain_hf_inference.chat_models import ChatHFInference
 from langchain_hf_inference.cli.conversation import Side, ask_all
@@ -92,7 +92,9 @@ def chat(
 def _side(place: dict[str, Any], settings: dict[str, Any]) -> Side:
     # Prices are the router's: servers of one's own have none.
     priced = {"report_cost": "endpoint_url" not in place}
-    return Side(ChatHFInference(**place, **{**priced, **settings}), place.get("model") or place["endpoint_url"])
+    return Side(
+        ChatHFInference(**place, **{**priced, **settings}), place.get("model") or shown_url(place["endpoint_url"])
+    )
 
 
 def _settings(more: Sequence[str]) -> dict[str, Any]:
@@ -100,7 +102,9 @@ def _settings(more: Sequence[str]) -> dict[str, Any]:
     for one in more:
         name, equals, value = one.partition("=")
         if not equals or not name.isidentifier():
-            raise click.UsageError(f"--set {one!r} is not NAME=VALUE")
+            raise click.UsageError(
+                f"--set {name if equals else ''}… is not NAME=VALUE: NAME is one word of letters and _"
+            )
         try:
             found[name] = loads(value)
         except ValueError:

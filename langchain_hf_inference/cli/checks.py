@@ -12,11 +12,12 @@ from langchain_hf_inference import _transport
 from langchain_hf_inference._connection import HFConnection
 from langchain_hf_inference._profiles import known_models, plain_id, providers_of
 from langchain_hf_inference._protocol.account import MAY_CALL_PROVIDERS, Account, needed_permission
+from langchain_hf_inference._protocol.credentials import Credentials, Destination
 from langchain_hf_inference._protocol.dialects import dialect_of
 from langchain_hf_inference._protocol.providers import ROUTING_POLICIES
 from langchain_hf_inference._protocol.routing import ROUTER_URL, Route, is_hugging_face_host, shown_url
 from langchain_hf_inference._transport import hub
-from langchain_hf_inference._transport.tokens import Credentials, TokenSource
+from langchain_hf_inference._transport.tokens import TokenSource
 from langchain_hf_inference.chat_models import ChatHFInference
 from langchain_hf_inference.cli.findings import Finding, failed
 from langchain_hf_inference.cli.offer_rows import offer_row
@@ -50,9 +51,10 @@ def check_token(place: dict[str, Any]) -> Finding:
     url, source = place.get("endpoint_url"), TokenSource(place.get("api_key"))
     where = source.place()
     try:
-        source.credentials(ambient=True)
+        source.credentials(Destination(place.get("model"), place.get("provider"), url))
     except HFInferenceError as error:
-        return failed("token", error, "copy the token anew, without blanks")
+        mend = "copy the token anew, without blanks" if "no header can carry" in str(error) else None
+        return failed("token", error, mend)
     goes = where == "the argument" or is_hugging_face_host(url or ROUTER_URL)
     facts = {"place": where, "sent": bool(where) and goes}
     if where and goes:
@@ -74,7 +76,7 @@ def check_account(connection: HFConnection, credentials: Credentials) -> Finding
         return Finding(
             "account", "skipped", "not asked: the key is not one of Hugging Face's (it does not begin with hf_)"
         )
-    if credentials.for_url(endpoint) is None:
+    if not credentials.may_send_secret(endpoint):
         return Finding(
             "account", "skipped", f"not asked: HF_ENDPOINT is {shown_url(endpoint)}, which is not Hugging Face"
         )
@@ -161,9 +163,8 @@ def check_offers(model: ChatHFInference) -> Finding:
 
 
 def credentials_of(connection: HFConnection) -> Credentials:
-    """Give the token, asking nobody; an ambient one is looked for where it may go."""
-    ambient = is_hugging_face_host(connection.endpoint_url or ROUTER_URL)
-    return TokenSource(connection.api_key).credentials(ambient=ambient)
+    """Return the credentials of a connection, without asking the server or the Hub."""
+    return connection._credentials()
 
 
 def first_checks(place: dict[str, Any]) -> Iterator[Finding]:
@@ -171,6 +172,6 @@ def first_checks(place: dict[str, Any]) -> Iterator[Finding]:
     yield check_versions()
     token = check_token(place)
     yield token
-    connection = HFConnection(**{name: value for name, value in place.items() if name != "model"})
+    connection = HFConnection(**place)
     if token.facts.get("sent") and is_hugging_face_host(connection.endpoint_url or ROUTER_URL):
         yield check_account(connection, credentials_of(connection))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.alias_generators import to_camel
 
+from langchain_hf_inference._protocol.redaction import redacted_error
 from langchain_hf_inference._transport.fan_out import afan_out, fan_out
 from langchain_hf_inference.errors import APIStatusError, HFInferenceError
 from langchain_hf_inference.nodes.fields import Text, resolved
@@ -27,7 +28,11 @@ class Action(BaseModel, ABC):
     """
 
     model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, frozen=True, protected_namespaces=(), use_attribute_docstrings=True
+        extra="forbid",
+        allow_inf_nan=False,
+        frozen=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
     )
 
     model: Text = Field(default=None, examples=["Qwen/Qwen3-32B"])
@@ -75,6 +80,15 @@ class Action(BaseModel, ABC):
         if not (self.model or self.endpoint_url):
             raise ValueError("model is empty; give a Hub id, or an endpoint_url")
         return self
+
+    @model_validator(mode="wrap")  # the last of the validators is the outermost: what the others raise passes it
+    @classmethod
+    def _hide_secrets(cls, given: Any, handler: Any) -> Any:
+        try:
+            return handler(given)
+        except ValidationError as error:
+            failure = redacted_error(error, given)
+        raise failure
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> Self:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from langchain_hf_inference.chat_models import ChatHFInference
 from langchain_hf_inference.embeddings import HFInferenceEmbeddings
@@ -52,14 +52,14 @@ class ChatCompletionAction(Action):
                      "usage": {"prompt_tokens": 24, "completion_tokens": 8, "total_tokens": 32}},
     }  # fmt: skip
 
-    @model_validator(mode="after")
-    def _check_format(self) -> Self:
-        wanted = self.response_format
+    @field_validator("response_format")
+    @classmethod
+    def _check_format(cls, wanted: Any) -> Any:
         if isinstance(wanted, str) and wanted not in ("text", "json_object"):
-            raise ValueError(f"response_format: {wanted[:50]!r} is not text, json_object or an object")
+            raise ValueError(f"{wanted[:50]!r} is not text, json_object or an object")
         if isinstance(wanted, dict) and "type" not in wanted:
-            raise ValueError('response_format: the object has no "type"')
-        return self
+            raise ValueError('the object has no "type"')
+        return wanted
 
     def build(self, token: str | None = None, **options: Any) -> ChatHFInference:
         """Give the chat model, set as this action says."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from langchain_hf_inference._protocol.redaction import redacted_url
 from langchain_hf_inference._protocol.routing import is_url
 from langchain_hf_inference._protocol.wire import as_list, as_object, loads
 from langchain_hf_inference.chat_models import ChatHFInference
@@ -218,10 +219,10 @@ class _Reader:
         model, url = str(values.get(field) or "").strip() or default, str(values.get("endpointUrl") or "").strip()
         if is_url(model):
             self._problems.append(
-                f"{self._name}: {field} is a URL ({model[:80]}); a Hub id stands there, a URL in endpointUrl"
+                f"{self._name}: {field} is a URL ({redacted_url(model)[:80]}); a Hub id stands there, a URL in endpointUrl"
             )
         if url and not is_url(url):
-            self._problems.append(f"{self._name}: endpointUrl={url[:80]!r} is no http(s) URL")
+            self._problems.append(f"{self._name}: endpointUrl={redacted_url(url)[:80]!r} is no http(s) URL")
         if url and self._as_chat:
             return {"endpoint_url": url, "model": model} if values.get(field) else {"endpoint_url": url}
         return {"endpoint_url": url} if url else {"model": model}

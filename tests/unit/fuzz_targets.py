@@ -18,21 +18,30 @@ from langchain_hf_inference._protocol.account import MAY_CALL_PROVIDERS, read_ac
 from langchain_hf_inference._protocol.chat_response import ReadOptions, read_chat_response
 from langchain_hf_inference._protocol.chat_stream import ChatStreamReader
 from langchain_hf_inference._protocol.completion import CompletionStreamReader, read_completion
+from langchain_hf_inference._protocol.credentials import (
+    Destination,
+    is_hugging_face_token,
+    normalize_credential,
+    resolve_credentials,
+)
 from langchain_hf_inference._protocol.detection import VERSIONS, read_info, read_models, read_names, read_version
 from langchain_hf_inference._protocol.embedding import read_embeddings
 from langchain_hf_inference._protocol.error_response import error_for_response
 from langchain_hf_inference._protocol.generate import GenerateStreamReader, read_generate
+from langchain_hf_inference._protocol.headers import normalize_headers
 from langchain_hf_inference._protocol.offers import cost_of, read_all_offers, read_offers
 from langchain_hf_inference._protocol.other_tasks import read_classes, read_image, read_ranking
 from langchain_hf_inference._protocol.providers import read_provider_models
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
+from langchain_hf_inference._protocol.redaction import redacted_url
+from langchain_hf_inference._protocol.routing import is_hugging_face_host, origin_of
 from langchain_hf_inference._protocol.sse import SSEDecoder
 from langchain_hf_inference._protocol.stop_text import StopCutter
 from langchain_hf_inference._protocol.text_answer import TextOptions
 from langchain_hf_inference._protocol.tool_calls import ToolCallReader, read_tool_calls
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
 from langchain_hf_inference.batch.lines import read_line
-from langchain_hf_inference.errors import HFInferenceError
+from langchain_hf_inference.errors import ConfigurationError, HFInferenceError
 from langchain_hf_inference.nodes import ChatCompletionAction, from_n8n
 
 REQUEST = WireRequest("https://h/v1/chat/completions", {"model": "m"}, model="m")
@@ -49,6 +58,8 @@ KEYS = (
 )  # fmt: skip
 WORDS = ("", "stop", "length", "tool_calls", "assistant", "text", "{", "}", '{"a": 1}', "[DONE]", "0", "null", "error", "<think>",
          "</think>", "@n8n/n8n-nodes-langchain.lmChatHuggingFaceInference", "={{ $json.x }}", "AAAA", "\ud7ff", "1e999")  # fmt: skip
+PASTED = ("hf_", "HF_", "x", "A", "_", "-", "=", " ", "\n", '"', "'", "“", "`", "Bearer ", "bearer", "HF_TOKEN=", "hf_token =", "export ", "set ",
+          "Authorization:", "HF_API_TOKEN=", "api_org_", "gsk_", "é", "\u200b", "\x00")  # fmt: skip
 MAX_DEPTH = 6
 
 
@@ -160,6 +171,44 @@ def lookups(data: bytes) -> None:
     assert account.may(MAY_CALL_PROVIDERS) in (True, False, None)
 
 
+def credential(data: bytes) -> None:
+    if data[:1] == b"p":
+        text = "".join(PASTED[number % len(PASTED)] for number in data[1:])
+    else:
+        text = data.decode("utf-8", "surrogateescape" if data[:1] == b"s" else "replace")
+    with suppress(ConfigurationError):
+        secret = normalize_credential(text, source="api_key")
+        assert secret is None or all(0x20 < ord(character) < 0x7F for character in secret)
+        assert normalize_credential(secret, source="api_key") == secret
+        assert not (secret or "").startswith(("Bearer ", '"', "'"))
+        assert not (secret or "").lower().startswith("hf_") or is_hugging_face_token(secret)
+    with suppress(ConfigurationError):
+        headers = normalize_headers({"Authorization": text, "X-Api-Key": text, "X-Title": text})
+        assert all(value.isascii() and "\n" not in value and "\r" not in value for value in headers.values())
+        assert normalize_headers(dict(headers)) == headers
+
+
+def origin(data: bytes) -> None:
+    key, _, url = data.decode("utf-8", "replace").partition("|")
+    place, _, provider = url.partition("|")
+    with suppress(ConfigurationError):
+        made = resolve_credentials(
+            key, Destination("m", provider or None, place or None), environment={}, stored_login=None
+        )
+        secret = normalize_credential(key, source="api_key")
+        for other in (
+            "https://evil.example",
+            f"{place}.evil.example",
+            place.replace("://", "://evil."),
+            "http://router.huggingface.co",
+        ):
+            if secret and origin_of(other) != origin_of(place):
+                assert not made.may_send_secret(other) or is_hugging_face_host(other)
+        assert is_hugging_face_token(secret) or not made.may_send_secret("https://router.huggingface.co/v1")
+    shown = redacted_url(f"https://user:{'pw' * 9}@{url}")
+    assert "pwpw" not in shown or "pwpw" in url
+
+
 def error_response(data: bytes) -> None:
     headers = {name: "".join(map(chr, data[1:20])) for name in ("retry-after", "ratelimit", "x-ratelimit-reset-tokens")}
     error = error_for_response(400 + (data[0] if data else 0) % 130, headers, data[1:], REQUEST, now=NOW)
@@ -224,7 +273,7 @@ def batch_line(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
     for one in (sse, chat_stream, plain_chat_stream, completion_stream, generate_stream, chat_response, completion,
-                generate, embedding, other_tasks, lookups, error_response, tool_calls, reasoning, stop_text, n8n, action, batch_line)
+                generate, embedding, other_tasks, lookups, credential, origin, error_response, tool_calls, reasoning, stop_text, n8n, action, batch_line)
 }  # fmt: skip
 
 

@@ -124,3 +124,19 @@ def test_media_by_engine(title: str) -> None:
     (row,) = [row for row in rows if row[0] == title]
     for kind, parts in PARTS.items():
         assert (row[heading.index(kind)] == "yes") == bool(parts & DIALECTS[COLUMNS[title]].parts), kind
+
+
+OF_THE_TRANSPORT = ("Answers are bounded", "HTTP/1.1 is read strictly")
+"""Claims of SECURITY.md that test_bodies.py and test_http1.py hold as whole files."""
+
+
+def test_security_names_its_tests() -> None:
+    """Each claim of SECURITY.md names tests, and they are there."""
+    claims = (ROOT / "SECURITY.md").read_text().split("\n- ")[1:]
+    assert len(claims) > 15
+    for claim in claims:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", claim)
+        assert named or claim.startswith(OF_THE_TRANSPORT), claim
+        for name, function in named:
+            tree = ast.parse((Path(__file__).parent / name).read_text())
+            assert function in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}, (name, function)

@@ -246,3 +246,38 @@ def test_serve_scripted() -> None:
 def test_serve_tiny_knows_its_engines(typed: Typed) -> None:
     """An engine that is not there is a mistake; starting one is tested with the engines."""
     assert "'gpt' is none of mlx, llama" in typed("serve-tiny", "--engine", "gpt").err
+
+
+SECRET = "s3cr3tK3y"
+COMMANDS = [
+    ["doctor", "org/name", "--token", f"gsk_{SECRET}"],
+    ["doctor", "org/name:groq", "--token", f"gsk_{SECRET}"],
+    ["doctor", "org/name", "--provider", "unheard-of", "--token", f"gsk_{SECRET}"],
+    ["doctor", "--endpoint-url", f"http://user:{SECRET}@[h"],
+    ["doctor", "--endpoint-url", f"user:{SECRET}@h"],
+    ["doctor", "--endpoint-url", f"http://user:{SECRET}@127.0.0.1:9"],
+    ["models", "--token", f"gsk_{SECRET}"],
+    ["models", "--token", f"HF_{SECRET}"],
+    ["models", "--endpoint-url", f"http://user:{SECRET}@127.0.0.1:9"],
+    ["chat", "org/name", "-m", "Hello", "--token", f"sk-{SECRET}"],
+    ["chat", "org/name", "-m", "Hello", "--token", f"hf_{SECRET}\u200b"],
+    ["chat", f"http://user:{SECRET}@127.0.0.1:9", "-m", "Hello"],
+    ["chat", f"user:{SECRET}@127.0.0.1:9", "-m", "Hello"],
+    ["chat", "org/name", "-m", "Hello", "--set", f'default_headers={{"X-Api-Key": "{SECRET}\u00e9"}}'],
+    ["chat", "org/name", "-m", "Hello", "--set", f"api key={SECRET}"],
+    ["chat", "org/name", "-m", "Hello", "--set", f"groq_api_key={SECRET}"],
+]
+
+
+@pytest.mark.usefixtures("internet")
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words).replace(SECRET, "…"))
+def test_secrets(words: list[str], as_json: bool, server: InferenceServer, typed: Typed) -> None:
+    """A command that fails shows no secret, and sends another company's key to nobody but its owner."""
+    done = typed(*words, *(["--json"] if as_json else []))
+
+    assert done.code != 0 or "org/name:groq" in words
+    assert SECRET not in done.out + done.err
+    sent = [request for request in server.requests if SECRET in str(request.headers)]
+    assert {request.path for request in sent} <= {"/openai/v1/chat/completions"}
+    assert not sent or "org/name:groq" in words

@@ -174,6 +174,15 @@ def test_contradictions(arguments: dict, words: str) -> None:
 def test_shown_url_hides() -> None:
     """A URL in a message shows neither user, password nor query."""
     assert shown_url("https://user:secret@h.example:8/v1/x?key=secret") == "https://h.example:8/v1/x"
+    assert shown_url("https://h.example/ai/run/@cf/meta/llama?key=secret") == "https://h.example/ai/run/@cf/meta/llama"
+    for url in (
+        "https://user:12/secret@h",
+        "user:secret@h",
+        "https://user:secret@[h",
+        "https://user:se?cret@h",
+        "https://h/hf_secret",
+    ):
+        assert "secret" not in shown_url(url)
 
 
 @given(st.text())
