@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.content import InvalidToolCall
+from langchain_core.messages.tool import ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.offers import Offer, cost_of
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
-from langchain_hf_inference._protocol.reasoning_details import ReasoningDetails
+from langchain_hf_inference._protocol.reasoning_details import reasoning_details
 from langchain_hf_inference._protocol.response_end import end_reason, opens_empty_arguments
 from langchain_hf_inference._protocol.stop_text import StopCutter
 from langchain_hf_inference._protocol.tool_calls import read_tool_calls
@@ -27,6 +29,7 @@ _REQUEST_IDS = ("x-request-id", "inference-id", "x-inference-id")
 _TGI_TIMES = ("x-compute-time", "x-total-time", "x-validation-time", "x-queue-time", "x-inference-time",
               "x-time-per-token", "x-prompt-tokens", "x-generated-tokens", "x-compute-type")  # fmt: skip
 _SOURCES = ("citations", "search_results")
+_OTHER_OUTPUT = ("refusal", "audio", "annotations", "images", *_SOURCES)
 _BODY_FACTS = ("id", "system_fingerprint", "created", "service_tier", "timings", "time_info")
 
 
@@ -166,17 +169,11 @@ def _message(choice: JSON, body: JSON, facts: JSON, options: ReadOptions, reques
     text, split = _without_tags(text, options)
     cutter = StopCutter(options.stop)
     text = cutter.feed(text) + cutter.close()
-    open_is_empty = opens_empty_arguments(request, str(body.get("system_fingerprint") or ""))
-    reason = end_reason(choice.get("finish_reason"), has_calls=False, was_cut=cutter.found)
-    calls, invalid = read_tool_calls(raw.get("tool_calls"), reason, open_is_empty=open_is_empty)
-    if not (calls or invalid) and as_object(raw.get("function_call")).get("name"):  # OpenAI before tools
-        calls, invalid = read_tool_calls({"function": raw["function_call"]}, reason, open_is_empty=open_is_empty)
+    calls, invalid = _calls(raw, choice, body, request, was_cut=cutter.found)
     extra: JSON = {}
     if reasoning or split:
         extra["reasoning_content"] = reasoning + split
-    details = ReasoningDetails()
-    details.add(raw)
-    if rows := details.merged():
+    if rows := reasoning_details(raw):
         extra["reasoning_details"] = rows
     extra |= other_output(raw) | sources(body)
     metadata = {**facts, **choice_facts(choice, has_calls=bool(calls or invalid), cut=cutter.found)}
@@ -185,15 +182,27 @@ def _message(choice: JSON, body: JSON, facts: JSON, options: ReadOptions, reques
     )
 
 
+def _calls(
+    raw: JSON, choice: JSON, body: JSON, request: WireRequest, *, was_cut: bool
+) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    listed: Any = raw.get("tool_calls")
+    if not listed and as_object(raw.get("function_call")).get("name"):  # OpenAI before tools
+        listed = {"function": raw["function_call"]}
+    if not listed:
+        return [], []
+    reason = end_reason(choice.get("finish_reason"), has_calls=False, was_cut=was_cut)
+    open_is_empty = opens_empty_arguments(request, str(body.get("system_fingerprint") or ""))
+    return read_tool_calls(listed, reason, open_is_empty=open_is_empty)
+
+
 def other_output(message: JSON) -> JSON:
     """Return what a message or delta holds beside text, reasoning and tool calls."""
-    names = ("refusal", "audio", "annotations", "images", *_SOURCES)
-    return {key: message[key] for key in names if message.get(key)}
+    return {key: message[key] for key in _OTHER_OUTPUT if message.get(key)}
 
 
 def sources(body: JSON) -> JSON:
     """Return the sources that a server lists beside the choices (Perplexity); streams repeat them with each event."""
-    return {key: body[key] for key in _SOURCES if body.get(key)}
+    return {key: value for key in _SOURCES if (value := body.get(key))}
 
 
 def choice_facts(choice: JSON, *, has_calls: bool, cut: bool) -> JSON:

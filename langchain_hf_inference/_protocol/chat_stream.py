@@ -49,6 +49,8 @@ from langchain_hf_inference.errors import StreamError
 
 _KNOWN = frozenset({"role", "content", "tool_calls"})
 """Keys of deltas in which there is no reasoning to look for, nor anything else."""
+_KNOWN_REASONING = frozenset({"role", "content", "reasoning_content", "reasoning"})
+"""Keys of deltas in which there is nothing beside reasoning, where they hold no text."""
 _NAMING_EVENTS = 8
 """The id and the model of a response are looked for in so many events; not every server sends them."""
 _LAST_COUNTS = ("timings", "time_info")
@@ -124,7 +126,8 @@ class ChatStreamReader(PartialKeeper):
                 raise self._failure(failure) from None
             text = data[:200].decode("utf-8", "replace")
             raise StreamError(f"an event of the stream is not JSON: {text!r}", partial=self.partial()) from error
-        self._can_be_plain = not has_surrogates and self._can_be_plain  # halves of pairs may have to be joined
+        if has_surrogates:  # from here on, halves of pairs may have to be joined
+            self._is_plain = self._can_be_plain = False
         return body
 
     def _last_chunks(self) -> list[ChatGenerationChunk]:
@@ -186,14 +189,10 @@ class ChatStreamReader(PartialKeeper):
         if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
             return None
         delta = choice.get("delta")
-        if (
-            type(delta) is not dict
-            or not delta.keys() <= _KNOWN
-            or choice.get("finish_reason")
-            or choice.get("logprobs")
-            or "error" in choice
-        ):
+        if type(delta) is not dict or choice.get("finish_reason") or choice.get("logprobs") or "error" in choice:
             return None
+        if not delta.keys() <= _KNOWN:
+            return self._plain_reasoning(delta)
         text = delta.get("content")
         if "tool_calls" in delta:
             call = None if text else self._calls.further(delta["tool_calls"])
@@ -201,7 +200,7 @@ class ChatStreamReader(PartialKeeper):
                 return None
             self._call_chunks.append(call)
             return [call_chunk([call])]
-        if type(text) is not str or not self._can_be_plain:
+        if type(text) is not str:
             return None
         if text and self._options.stop:
             text = self._cutter.feed(text)
@@ -210,13 +209,22 @@ class ChatStreamReader(PartialKeeper):
         self._texts.append(text)
         return [chat_chunk(text)]
 
+    def _plain_reasoning(self, delta: JSON) -> list[ChatGenerationChunk] | None:
+        text = delta.get("reasoning_content") or delta.get("reasoning")
+        if type(text) is not str or delta.get("content") or not delta.keys() <= _KNOWN_REASONING:
+            return None
+        self._reasonings.append(text)
+        return [chat_chunk("", extra={"reasoning_content": text})]
+
     def _note(self, body: JSON) -> None:
         """Take note of an event's facts: the first value that is not empty counts, of timings and usage the last."""
         self._has_events = True
         facts = body_facts(body)
         self._facts = {**facts, **self._facts, **{k: v for k, v in facts.items() if k in _LAST_COUNTS}}
         self._noted += 1  # Azure and others send the id and the model with a later event than the first
-        self._is_plain = {"id", "model_name"} <= self._facts.keys() or self._noted >= _NAMING_EVENTS
+        self._is_plain = self._can_be_plain and (
+            {"id", "model_name"} <= self._facts.keys() or self._noted >= _NAMING_EVENTS
+        )
         self._sources |= sources(body)
         self._usage = raw_usage(body) or self._usage
 

@@ -91,7 +91,7 @@ def read_stream_error(event: str, data: Any, raw: bytes, request: WireRequest) -
         return _error(
             500, raw.decode("utf-8", "replace")[:MAX_QUOTED_CHARS], raw.decode("utf-8", "replace"), {}, request
         )
-    if failed := _stated(found) or found.get("error_message") or (event == "error" and found):
+    if failed := ("error" in found and _stated(found)) or found.get("error_message") or (event == "error" and found):
         return _error(_stream_status(found), _words(found) or str(failed)[:MAX_QUOTED_CHARS], found, {}, request)
     if found.get("object") == "error":
         return _error(_stream_status(found), _words(found) or "no explanation given", found, {}, request)
@@ -102,9 +102,11 @@ def read_stream_error(event: str, data: Any, raw: bytes, request: WireRequest) -
 
 def _choice_error(choices: list[Any], body: JSON, request: WireRequest) -> errors.APIStatusError | None:
     reason = None
-    for choice in map(as_object, choices):
-        for place in (choice, as_object(choice.get("delta")), as_object(choice.get("message"))):
-            if failed := _stated(place):
+    for choice in choices:
+        if not isinstance(choice, dict):
+            continue
+        for place in (choice, choice.get("delta"), choice.get("message")):
+            if isinstance(place, dict) and "error" in place and (failed := _stated(place)):
                 inner = {"error": failed}
                 words = _words(inner) or str(failed)[:MAX_QUOTED_CHARS]
                 return _error(_stream_status(inner), words, body, {}, request, code=_code(inner))

@@ -17,6 +17,15 @@ _PLAIN = frozenset({"type", "text", "format", "index", "summary", "id"})
 THINKING = "thinking"
 
 
+def reasoning_details(message: JSON) -> list[Any]:
+    """Return the details of a whole message, merged; none where they say no more than `reasoning_content`."""
+    if "reasoning_details" not in message and not isinstance(message.get("content"), list):
+        return []
+    details = ReasoningDetails()
+    details.add(message)
+    return details.merged()
+
+
 class ReasoningDetails:
     """Merges the fragments of one response: `add` each message or delta, then `merged`."""
 

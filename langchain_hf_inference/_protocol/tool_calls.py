@@ -160,7 +160,7 @@ class ToolCallReader:
         if type(function) is not dict or function.get("name") or type(index) is not int:
             return None
         arguments, slot = function.get("arguments"), self._by_index.get(index)
-        if type(arguments) is not str or not arguments or slot is None or not slot.is_live or slot.joiner.is_holding:
+        if type(arguments) is not str or not arguments or slot is None or not slot.is_live:
             return None
         slot.arguments.append(arguments)
         return tool_call_chunk(name=None, args=arguments, id=None, index=slot.position)

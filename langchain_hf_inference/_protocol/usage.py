@@ -48,7 +48,9 @@ def raw_usage(body: JSON) -> JSON:
 
     Groq streams it within `x_groq`, Moonshot within the choice that finishes.
     """
-    places: list[Any] = [body.get("usage"), as_object(body.get("x_groq")).get("usage")]
+    if (found := body.get("usage")) and isinstance(found, dict):
+        return found
+    places: list[Any] = [as_object(body.get("x_groq")).get("usage")]
     places += [as_object(choice).get("usage") for choice in as_list(body.get("choices"))]
     return next((found for place in places if (found := as_object(place))), {})
 
@@ -72,7 +74,9 @@ def read_usage(raw: Any) -> UsageMetadata | None:
     thought = _first(_count(of_output, "reasoning_tokens"), _count(usage, "reasoning_tokens"))
     heard, spoken = _count(of_input, "audio_tokens"), _count(of_output, "audio_tokens")
     total = _count(usage, "total_tokens")
-    inputs, outputs = _added_up(inputs or 0, outputs or 0, total, heard=heard, spoken=spoken, thought=thought)
+    inputs, outputs = inputs or 0, outputs or 0
+    if total != inputs + outputs:
+        inputs, outputs = _added_up(inputs, outputs, total, heard=heard, spoken=spoken, thought=thought)
     if total and total > inputs + outputs and usage.get("prompt_audio_seconds"):  # Mistral counts seconds, not tokens
         inputs = total - outputs
     counts = UsageMetadata(input_tokens=inputs, output_tokens=outputs, total_tokens=total or inputs + outputs)
