@@ -228,7 +228,7 @@ def _reasoning(message: AIMessage, blocks: list[Any]) -> str:
 def _check_parts(wire: list[JSON], dialect: Dialect) -> None:
     for row in wire:
         for part in row["content"] if isinstance(row.get("content"), list) else ():
-            if part["type"] not in dialect.parts:
+            if part["type"] not in dialect.parts and row["role"] != "assistant":  # of it: thinking parts alone
                 raise ConfigurationError(
                     f"{dialect.title} cannot read content of type {part['type']!r}; "
                     f"it reads {', '.join(sorted(dialect.parts))}"
