@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.runnables.utils import AddableDict
 
 from langchain_hf_inference import ChatHFInference
 
@@ -116,7 +117,7 @@ def read_from(path: str, model: Any, given: Any = "Hello") -> Any:
 def _added(chunks: list[Any]) -> Any:
     total, *rest = chunks
     for chunk in rest:
-        total = total + chunk
+        total = total + chunk if isinstance(chunk, AIMessageChunk | AddableDict) else chunk
     return total
 
 
