@@ -16,7 +16,7 @@ from langchain_core.messages import content as types
 from langchain_core.messages.block_translators import register_translator
 
 from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER
-from langchain_hf_inference._protocol.response_end import unmarked
+from langchain_hf_inference._protocol.invalid_calls import unmarked
 from langchain_hf_inference._protocol.wire import JSON, as_list, as_object
 
 TEXT, REASONING, REFUSAL, AUDIO = "lc_text", "lc_reasoning", "lc_refusal", "lc_audio"

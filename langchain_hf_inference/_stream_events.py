@@ -21,9 +21,8 @@ from langchain_core.version import VERSION
 from pydantic import ConfigDict
 
 from langchain_hf_inference._content_blocks import CALL, citations, other_blocks
-from langchain_hf_inference._protocol.response_end import restore_invalid_calls
+from langchain_hf_inference._protocol.invalid_calls import restore_invalid_calls
 from langchain_hf_inference._protocol.tool_calls import finished_call
-from langchain_hf_inference._protocol.usage import TRUNCATED_REASONS
 from langchain_hf_inference._protocol.wire import JSON
 
 Event = dict[str, Any]
@@ -42,12 +41,12 @@ class _Block:
         self.index, self.skeleton = index, skeleton
         self.pieces: list[str] = []
 
-    def finished(self, truncated: str | None) -> JSON:
-        """Return the whole block; `truncated` is the finish reason if this is the last call of a truncated response."""
+    def finished(self, reason: str | None) -> JSON:
+        """Return the whole block; `reason` is the finish reason of the response."""
         kind, whole = self.skeleton["type"], "".join(self.pieces)
         if kind != "tool_call_chunk":
             return {**self.skeleton, kind: whole}
-        return finished_call(self.skeleton["name"], whole, self.skeleton["id"], truncated)
+        return finished_call(self.skeleton["name"], whole, self.skeleton["id"], reason)
 
 
 class StreamEventWriter:
@@ -89,11 +88,12 @@ class StreamEventWriter:
             return
         if sources := citations(self._extra):
             self._blocks["text"].skeleton["annotations"] = sources
-        calls = [block for block in self._blocks.values() if block.skeleton["type"] == "tool_call_chunk"]
-        reason = self._metadata.get("finish_reason")
         for block in self._blocks.values():
-            truncated = reason if reason in TRUNCATED_REASONS and [block] == calls[-1:] else None
-            yield {"event": "content-block-finish", "index": block.index, "content": block.finished(truncated)}
+            yield {
+                "event": "content-block-finish",
+                "index": block.index,
+                "content": block.finished(self._metadata.get("finish_reason")),
+            }
         for index, numbered in enumerate(other_blocks(self._extra), start=len(self._blocks)):
             content = {key: value for key, value in numbered.items() if key != "index"}
             skeleton = {key: value for key, value in content.items() if key not in _HEAVY}

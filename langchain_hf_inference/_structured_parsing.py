@@ -14,10 +14,10 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.utils import AddableDict
 
+from langchain_hf_inference._protocol.invalid_calls import restore_invalid_calls
 from langchain_hf_inference._protocol.response_end import (
     completion_problem,
     parse_complete_json,
-    restore_invalid_calls,
 )
 from langchain_hf_inference._protocol.wire import JSON
 

@@ -213,6 +213,8 @@ class ChatStreamReader(PartialKeeper):
         text = delta.get("reasoning_content") or delta.get("reasoning")
         if type(text) is not str or delta.get("content") or not delta.keys() <= _KNOWN_REASONING:
             return None
+        if not text:
+            return []
         self._reasonings.append(text)
         return [chat_chunk("", extra={"reasoning_content": text})]
 

@@ -18,9 +18,9 @@ from langchain_core.messages import (
 
 from langchain_hf_inference._protocol.content_parts import PRIVATE_BLOCKS, wire_part
 from langchain_hf_inference._protocol.dialects import Dialect
+from langchain_hf_inference._protocol.invalid_calls import unmarked
 from langchain_hf_inference._protocol.lenient_json import sendable
 from langchain_hf_inference._protocol.reasoning_details import THINKING
-from langchain_hf_inference._protocol.response_end import unmarked
 from langchain_hf_inference._protocol.wire import JSON, as_list, as_object
 from langchain_hf_inference.errors import ConfigurationError
 

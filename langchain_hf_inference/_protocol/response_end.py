@@ -24,21 +24,7 @@ and the invalid tool calls, truncation, and errors that were reported under stat
 7. *Structured output* follows rule 3: the text must be closed JSON, whatever the finish reason says, and a scalar in a
    truncated response is not trusted. The error names max_tokens where the server says that it was reached.
 
-langchain-core parses the arguments of added-up chunks with `parse_partial_json`, which repairs what is truncated:
-`{"path": "/home/us` becomes a valid call, and an agent runs it. Core offers no way for a chunk to declare a call invalid:
-`AIMessageChunk.__add__` builds the sum from `tool_call_chunks` alone, and drops `invalid_tool_calls`. What was tried:
-
-* the raw text in `invalid_tool_calls` of the last chunk: dropped by the sum;
-* arguments held back until they are complete: the raw text still has to be handed over, and is repaired all the same;
-* a subclass of `str` for the arguments: pydantic makes a plain `str` of it when it validates the sum;
-* a subclass of `AIMessageChunk` with a stricter validator: works, but every chunk would have to be one, since a sum has
-  the class of its first chunk, and `type(chunk)`, serialized ids and tracers would see a class that is not core's;
-* an error at the end of the stream: takes the message away from an agent that could deal with an invalid call.
-
-So the last piece of an invalid call that core would repair is `INVALID_MARK` and a bracket that closes nothing, which core's
-parser, like every other, refuses: the sum has it in `invalid_tool_calls`, its arguments ending in
-`/* invalid JSON */`. `restore_invalid_calls` removes the mark again wherever the message passes through our hands: in
-`invoke(streaming=True)`, v3 events, content blocks, and when the message is sent back.
+How an invalid call stays invalid when langchain-core adds up chunks: `invalid_calls.py`.
 """
 
 from __future__ import annotations
@@ -50,17 +36,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.content import InvalidToolCall
-from langchain_core.messages.tool import ToolCall, invalid_tool_call, tool_call, tool_call_chunk
+from langchain_core.messages.tool import ToolCall, invalid_tool_call, tool_call
 
 from langchain_hf_inference._protocol.dialects import responding_dialect
 from langchain_hf_inference._protocol.lenient_json import loads
 from langchain_hf_inference._protocol.usage import TRUNCATED_REASONS, finish_reason
 from langchain_hf_inference._protocol.wire import JSON, WireRequest
 
-INVALID_MARK = " /* invalid JSON */"
-"""Ends the arguments of an invalid call in added-up chunks; see above."""
+TRUNCATED = "arguments are truncated"
+"""Begins the error of a truncated call."""
 CUSTOM_INPUT = "__arg1"
 """The argument that holds the text of an OpenAI custom tool call, as in langchain-openai."""
 
@@ -122,7 +107,7 @@ def parse_arguments(
     """
     text = without_placeholder(text)
     if not (stripped := text.strip()) or (stripped == "{" and open_is_empty and not truncated):
-        return (None, _truncated_error(truncated)) if truncated else ({}, None)
+        return (None, truncated_error(truncated)) if truncated else ({}, None)
     problem = ""
     for candidate in (text, cleaned_arguments(text)):
         try:
@@ -140,11 +125,12 @@ def parse_arguments(
             problem = "arguments are wrapped in a function"
         else:
             problem = f"arguments are a {type(value).__name__}, not an object"
-    return None, _truncated_error(truncated) if truncated else problem
+    return None, truncated_error(truncated) if truncated else problem
 
 
-def _truncated_error(reason: str | None) -> str:
-    return f"arguments are truncated: {TRUNCATED_REASONS.get(reason or '', 'the response ended too early')}"
+def truncated_error(reason: str | None) -> str:
+    """Return the error of a call that was truncated, by the finish reason."""
+    return f"{TRUNCATED}: {TRUNCATED_REASONS.get(reason or '', 'the response ended too early')}"
 
 
 def _is_wrapper(value: JSON) -> bool:
@@ -195,7 +181,7 @@ def end_calls(
         elif call.name or call.arguments.strip():
             text = without_placeholder(call.arguments)
             invalid.append(invalid_tool_call(name=call.name, args=text, id=call.id, error=problem))
-    return valid, invalid
+    return valid, sorted(invalid, key=lambda bad: not bad["name"])  # streams can show those without a name last only
 
 
 def end_call(
@@ -205,7 +191,7 @@ def end_call(
     if not call.name:
         return None, "the call has no name"
     if call.is_custom:  # free text: nothing in it shows whether it is complete
-        return (None, _truncated_error(truncated)) if truncated else ({CUSTOM_INPUT: call.arguments}, None)
+        return (None, truncated_error(truncated)) if truncated else ({CUSTOM_INPUT: call.arguments}, None)
     return parse_arguments(call.arguments, truncated=truncated, open_is_empty=open_is_empty)
 
 
@@ -253,41 +239,3 @@ def parse_complete_json(text: str, metadata: Mapping[str, Any]) -> Any:
         if is_closed:
             return value
     raise ValueError(problem or f"the response is not complete JSON: {first_error or text[:50]!r}")
-
-
-def invalidating_piece(call: CollectedCall) -> str:
-    """Return what has to follow the arguments of an invalid call, so that langchain-core does not repair them; "" if nothing."""
-    if _core_arguments(call.name, call.arguments) is None:
-        return ""
-    for closing in ("]", "}", '"]', '"}'):
-        if _core_arguments(call.name, call.arguments + INVALID_MARK + closing) is None:
-            return INVALID_MARK + closing
-    raise AssertionError("a bracket that closes nothing is invalid JSON")  # pragma: no cover
-
-
-def is_read_alike(call: CollectedCall, arguments: JSON) -> bool:
-    """Return whether langchain-core reads the text of a valid call as `arguments`."""
-    found = _core_arguments(call.name, call.arguments)
-    return found is not None and json.dumps(found) == json.dumps(arguments)
-
-
-def _core_arguments(name: str, text: str) -> JSON | None:
-    chunk = AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(name=name, args=text, id="c", index=0)])
-    return chunk.tool_calls[0]["args"] if chunk.tool_calls else None
-
-
-def unmarked(text: str | None) -> str | None:
-    """Return the arguments of an invalid call as the server sent them."""
-    return text.rpartition(INVALID_MARK)[0] if text and INVALID_MARK in text else text
-
-
-def restore_invalid_calls(message: AIMessage) -> None:
-    """Give the invalid calls of an added-up message the arguments that were sent, and the reason why they are invalid."""
-    reason = message.response_metadata.get("finish_reason")
-    for position, call in enumerate(message.invalid_tool_calls):
-        call["args"] = unmarked(call["args"])
-        if call["error"] is None:
-            last = position == len(message.invalid_tool_calls) - 1
-            truncated = reason if last and reason in TRUNCATED_REASONS else None
-            collected = CollectedCall(call["name"] or "", call["id"] or "", call["args"] or "")
-            call["error"] = end_call(collected, truncated)[1]

@@ -18,16 +18,15 @@ from langchain_core.messages import AIMessage
 from langchain_core.messages.content import InvalidToolCall
 from langchain_core.messages.tool import ToolCall, ToolCallChunk, tool_call_chunk
 
+from langchain_hf_inference._protocol.invalid_calls import invalid_reason, invalidating_piece, is_read_alike, unmarked
 from langchain_hf_inference._protocol.lenient_json import SurrogateJoiner
 from langchain_hf_inference._protocol.response_end import (
+    TRUNCATED,
     CallIds,
     CollectedCall,
     end_call,
     end_calls,
-    invalidating_piece,
-    is_read_alike,
     parse_arguments,
-    unmarked,
     usable_id,
     without_placeholder,
 )
@@ -70,13 +69,18 @@ def read_tool_calls(
     return end_calls(collect_tool_calls(raw), reason, open_is_empty=open_is_empty)
 
 
-def finished_call(name: str | None, text: str, identity: str | None, truncated: str | None = None) -> JSON:
-    """Return the content block of a streamed call, valid or not, from its added-up pieces."""
-    raw = unmarked(text) or ""
-    arguments, problem = end_call(CollectedCall(name or "", identity or "", raw), truncated)
-    if arguments is None or raw != text:
-        problem = problem or "arguments are not valid"
-        return {"type": "invalid_tool_call", "id": identity, "name": name or "", "args": raw, "error": problem}
+def finished_call(name: str | None, text: str, identity: str | None, reason: str | None = None) -> JSON:
+    """Return the content block of a streamed call, valid or not, from its added-up pieces and the finish reason."""
+    arguments, _ = end_call(CollectedCall(name or "", identity or "", text), None)
+    if arguments is None:
+        problem = invalid_reason(name or "", text, reason)
+        return {
+            "type": "invalid_tool_call",
+            "id": identity,
+            "name": name or "",
+            "args": unmarked(text),
+            "error": problem,
+        }
     return {"type": "tool_call", "id": identity or "", "name": name, "args": arguments}
 
 
@@ -85,7 +89,8 @@ def as_chunks(message: AIMessage) -> list[ToolCallChunk]:
     written = [(call["name"], json.dumps(call["args"], ensure_ascii=False), call["id"]) for call in message.tool_calls]
     for bad in message.invalid_tool_calls:
         text = bad["args"] or ""
-        text += invalidating_piece(CollectedCall(bad["name"] or "", bad["id"] or "", text))
+        truncated = str(bad["error"]).startswith(TRUNCATED)
+        text += invalidating_piece(CollectedCall(bad["name"] or "", bad["id"] or "", text), truncated=truncated)
         written.append((bad["name"] or "", text, bad["id"]))
     return [tool_call_chunk(name=name, args=text, id=id_, index=i) for i, (name, text, id_) in enumerate(written)]
 
@@ -197,7 +202,7 @@ class ToolCallReader:
         target = call.arguments if slot.is_live else json.dumps(arguments, ensure_ascii=False)
         if arguments is None or not is_read_alike(CollectedCall(call.name, call.id, target), arguments):
             target = without_placeholder(call.arguments)
-            target += invalidating_piece(CollectedCall(call.name, call.id, target))
+            target += invalidating_piece(CollectedCall(call.name, call.id, target), truncated=truncated is not None)
         rest = target[len(shown) :]
         if rest or not slot.is_open:
             yield self._opening(slot, rest)

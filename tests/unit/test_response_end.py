@@ -15,7 +15,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Too
 from response_paths import PATHS, STREAMED, Response, call, call_delta, model_of, read, read_from, streaming_of
 
 from langchain_hf_inference import APIStatusError, HFInferenceError, RateLimitError, ServerError, StreamError
-from langchain_hf_inference._protocol.response_end import INVALID_MARK, parse_arguments, parse_complete_json
+from langchain_hf_inference._protocol.invalid_calls import TRUNCATED_MARK
+from langchain_hf_inference._protocol.response_end import parse_arguments, parse_complete_json
 
 all_paths = pytest.mark.parametrize("path", PATHS)
 streamed_paths = pytest.mark.parametrize("path", STREAMED)
@@ -130,7 +131,7 @@ def test_chunks_are_cores_own(path: str) -> None:
 
     assert {type(chunk) for chunk in chunks} == {AIMessageChunk}
     assert total.tool_calls == []
-    assert INVALID_MARK in str(total.invalid_tool_calls[0]["args"])
+    assert TRUNCATED_MARK in str(total.invalid_tool_calls[0]["args"])
     assert [block["args"] for block in total.content_blocks if block["type"] == "invalid_tool_call"] == [
         '{"path": "/ho'
     ]
