@@ -17,7 +17,7 @@ from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.offers import Offer, cost_of
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
 from langchain_hf_inference._protocol.reasoning_details import reasoning_details
-from langchain_hf_inference._protocol.response_end import end_reason, opens_empty_arguments
+from langchain_hf_inference._protocol.response_end import end_reason, of_last_generation, opens_empty_arguments
 from langchain_hf_inference._protocol.stop_text import StopCutter
 from langchain_hf_inference._protocol.tool_calls import read_tool_calls
 from langchain_hf_inference._protocol.usage import raw_usage, read_usage
@@ -122,7 +122,7 @@ def read_chat_response(raw: Any, headers: Mapping[str, str], options: ReadOption
             holds beside that is in `partial`.
         ResponseFormatError: There is no choice that holds a message or says why it ended without one.
     """
-    body = as_object(raw)
+    body = of_last_generation(as_object(raw), headers, request)
     choices = [as_object(choice) for choice in as_list(body.get("choices"))]
     if failure := read_stream_error("", body, b"", request):
         failure.headers = dict(headers)

