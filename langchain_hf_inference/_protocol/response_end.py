@@ -262,4 +262,4 @@ def parse_complete_json(text: str, metadata: Mapping[str, Any]) -> Any:
             continue
         if is_closed:
             return value
-    raise ValueError(problem or f"the response is not complete JSON: {first_error or text[:50]!r}")
+    raise ValueError(problem or f"the response is not complete JSON: {first_error or repr(text[:50])}")

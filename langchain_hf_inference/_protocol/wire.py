@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from pydantic_core import to_json
 
 from langchain_hf_inference._protocol.lenient_json import loads as loads
-from langchain_hf_inference._protocol.lenient_json import parse_whole_json
+from langchain_hf_inference._protocol.lenient_json import parse_whole_json, sendable
 from langchain_hf_inference.errors import (
     APIStatusError,
     ConfigurationError,
@@ -47,13 +47,19 @@ class WireRequest:
     """The row of `dialects.py` that the response is read by; "openai" also where the engine is not known."""
 
     def encoded(self) -> bytes:
-        """Give the body as UTF-8 JSON.
+        """Return the body as UTF-8 JSON: NaN and infinities as null, a lone surrogate as U+FFFD.
+
+        Text that a model wrote may hold either, and comes back in the next turn, in results of tools too.
 
         Raises:
-            ConfigurationError: The body holds something that JSON cannot say.
+            ConfigurationError: The body holds something that JSON cannot express.
         """
         try:
-            return to_json(self.body)
+            return to_json(self.body, inf_nan_mode="null")
+        except ValueError:
+            pass
+        try:
+            return to_json(sendable(self.body), inf_nan_mode="null")
         except ValueError as error:
             raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
 
