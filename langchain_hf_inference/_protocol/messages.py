@@ -193,7 +193,7 @@ def _calls(message: AIMessage, blocks: list[Any]) -> list[JSON]:
             if isinstance(b, dict) and b.get("type") == "tool_use"
         ]
     for position, call in enumerate(calls):
-        call["id"] = call["id"] or f"call_{position}"
+        call["id"] = call["id"] or f"call{position:05d}"  # nine letters and digits, as Mistral's templates require
     return calls
 
 

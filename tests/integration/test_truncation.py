@@ -58,8 +58,7 @@ def test_structured_output(engine: Running, streaming: bool, method: Any, outcom
         warnings.simplefilter("ignore")
         try:
             found = model.invoke("'Alice' is 30 years old. Answer with JSON.")
-        except HFInferenceError as error:
-            assert error.message
+        except HFInferenceError:
             outcome("an error, no half data")
             return
     assert found["parsed"] is None

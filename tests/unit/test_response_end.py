@@ -475,11 +475,16 @@ def test_results_of_tools_can_be_sent(text: str) -> None:
     """What a tool or a user makes of such text can be sent, too."""
     sent: list[Any] = []
     asked = AIMessage(text, tool_calls=[{"name": "f", "args": {"x": text, text: float("nan")}, "id": "c1"}])
-    model_of(Response({"content": "Hi"}), sent).invoke([HumanMessage(text), asked, ToolMessage(text, tool_call_id="c1")])
+    model_of(Response({"content": "Hi"}), sent).invoke(
+        [HumanMessage(text), asked, ToolMessage(text, tool_call_id="c1")]
+    )
 
     expected = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     assert [row["content"] for row in sent[0]["messages"]] == [expected] * 3
-    assert json.loads(sent[0]["messages"][1]["tool_calls"][0]["function"]["arguments"]) == {"x": expected, expected: None}
+    assert json.loads(sent[0]["messages"][1]["tool_calls"][0]["function"]["arguments"]) == {
+        "x": expected,
+        expected: None,
+    }
 
 
 @all_paths
