@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
+from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic_core import from_json
 
@@ -42,7 +42,7 @@ from langchain_hf_inference._protocol.response_end import (
 )
 from langchain_hf_inference._protocol.sse import ServerSentEvent
 from langchain_hf_inference._protocol.streamed_text import StreamedText
-from langchain_hf_inference._protocol.tool_calls import ToolCallReader, as_chunks
+from langchain_hf_inference._protocol.tool_calls import ToolCallReader, added_chunks, as_chunks
 from langchain_hf_inference._protocol.usage import INTERRUPTED, raw_usage, read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
 from langchain_hf_inference.errors import StreamError
@@ -71,6 +71,7 @@ class ChatStreamReader(PartialKeeper):
         self._facts: JSON = {}
         self._finish: JSON = {}
         self._sources: JSON = {}
+        self._others: JSON = {}
         self._usage: JSON = {}
         self._noted = 0
         self._has_events = self._done = self._is_plain = self._has_messages = False
@@ -175,7 +176,7 @@ class ChatStreamReader(PartialKeeper):
             content="".join(self._texts),
             additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
             response_metadata={"model_provider": MODEL_PROVIDER},
-            tool_call_chunks=_merged(self._call_chunks),
+            tool_call_chunks=added_chunks(self._call_chunks),
         )
         if self._call_chunks:
             message.tool_calls, message.invalid_tool_calls = end_calls(self._calls.collected(), INTERRUPTED)
@@ -249,13 +250,14 @@ class ChatStreamReader(PartialKeeper):
             if channel := delta.get("channel"):
                 self._facts["channel"] = channel
             if other := other_output(delta):
+                self._others |= dict.fromkeys(other, True)
                 yield chat_chunk("", extra=other)
 
     def _unseen(self, message: JSON) -> JSON:
         """Return what is new in a message without a delta: a last event may hold the complete message once more."""
         if not message:
             return {}
-        seen = {**dict.fromkeys(_OF_REASONING, self._reasonings), "content": self._texts,
+        seen = {**self._others, **dict.fromkeys(_OF_REASONING, self._reasonings), "content": self._texts,
                 "tool_calls": self._call_chunks, "function_call": self._call_chunks}  # fmt: skip
         is_repeated = not self._has_messages or message.get("content") == "".join(self._texts)
         found = {key: value for key, value in message.items() if not (is_repeated and seen.get(key))}
@@ -288,13 +290,3 @@ class ChatStreamReader(PartialKeeper):
             tool_call_chunks=as_chunks(whole), chunk_position="last",
         )  # fmt: skip
         return [ChatGenerationChunk(message=message)]
-
-
-def _merged(chunks: list[ToolCallChunk]) -> list[ToolCallChunk]:
-    calls: dict[int | None, ToolCallChunk] = {}
-    for chunk in chunks:
-        known = calls.setdefault(chunk["index"], tool_call_chunk(name=None, args="", id=None, index=chunk["index"]))
-        known["name"] = known["name"] or chunk["name"]
-        known["id"] = known["id"] or chunk["id"]
-        known["args"] = (known["args"] or "") + (chunk["args"] or "")
-    return list(calls.values())

@@ -95,6 +95,8 @@ def read_stream_error(event: str, data: Any, raw: bytes, request: WireRequest) -
         return _error(_stream_status(found), _words(found) or str(failed)[:MAX_QUOTED_CHARS], found, {}, request)
     if found.get("object") == "error":
         return _error(_stream_status(found), _words(found) or "no explanation given", found, {}, request)
+    if "x_groq" in found and (failed := _stated(as_object(found["x_groq"]))):  # why Groq stopped a stream early
+        return _error(_stream_status({"error": failed}), _words({"error": failed}) or str(failed), found, {}, request)
     if choices := found.get("choices"):
         return _choice_error(as_list(choices), found, request)
     return None

@@ -94,7 +94,7 @@ def new_call_id() -> str:
 
 def usable_id(raw: Any) -> str | None:
     """Return the server's id if it can tell calls apart, else None."""
-    text = "" if raw is None else str(raw).strip()
+    text = str(raw).strip() if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
     return None if text.lower() in _MEANINGLESS_IDS else text
 
 
@@ -253,7 +253,7 @@ def parse_complete_json(text: str, metadata: Mapping[str, Any]) -> Any:
     problem, first_error = completion_problem(metadata), None
     for candidate in [text, *([fenced.group(1)] if fenced else [])]:
         try:
-            value, end = _DECODER.raw_decode(candidate := candidate.strip())
+            value, end = _DECODER.raw_decode(candidate := candidate.strip(" \n\r\t`"))
             if isinstance(value, str) and value.lstrip().startswith(("{", "[")):  # encoded twice
                 value = loads(value, strict=False)
             is_closed = isinstance(value, dict | list) or (end == len(candidate) and not problem)

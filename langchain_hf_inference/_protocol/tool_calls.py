@@ -95,6 +95,17 @@ def as_chunks(message: AIMessage) -> list[ToolCallChunk]:
     return [tool_call_chunk(name=name, args=text, id=id_, index=i) for i, (name, text, id_) in enumerate(written)]
 
 
+def added_chunks(chunks: list[ToolCallChunk]) -> list[ToolCallChunk]:
+    """Return one chunk for each call."""
+    calls: dict[int | None, ToolCallChunk] = {}
+    for chunk in chunks:
+        known = calls.setdefault(chunk["index"], tool_call_chunk(name=None, args="", id=None, index=chunk["index"]))
+        known["name"] = known["name"] or chunk["name"]
+        known["id"] = known["id"] or chunk["id"]
+        known["args"] = (known["args"] or "") + (chunk["args"] or "")
+    return list(calls.values())
+
+
 @dataclass(slots=True)
 class _Slot:
     position: int

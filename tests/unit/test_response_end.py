@@ -371,6 +371,7 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], type[HFInferenceError]
     "in the choice, not finished": ({}, {"error": {"message": "GPU on fire", "code": 502}, "finish_reason": None}, ServerError, 502),
     "in the delta or message": ({}, {"delta": {"error": {"message": "GPU on fire", "code": 502}},
                                      "message": {"content": "Hal", "error": {"message": "GPU on fire", "code": 502}}}, ServerError, 502),
+    "within x_groq": ({"x_groq": {"error": "GPU on fire"}}, {}, ServerError, 500),
     "finish_reason": ({}, {"finish_reason": "error"}, ServerError, 500),
     "finish_reason of SGLang": ({}, {"finish_reason": "abort"}, ServerError, 500),
 }  # fmt: skip
@@ -518,6 +519,16 @@ def test_complete_message_in_the_last_event(path: str, last: dict[str, Any]) -> 
                         choice={"message": {**last, "reasoning": "Hm", "tool_calls": [call("f", "{}")]}})  # fmt: skip
     found = read(path, reasoned)
     assert (found.text, found.additional_kwargs["reasoning_content"], calls_of(found)) == ("Hello", "Hm", [("f", {})])
+
+
+@streamed_paths
+def test_other_output_is_not_repeated(path: str) -> None:
+    """A refusal or an annotation that the complete message repeats is there once; what only it holds is kept."""
+    found = read(
+        path, Response({}, [{"refusal": "No."}], choice={"message": {"refusal": "No.", "annotations": [{"type": "x"}]}})
+    )
+
+    assert found.additional_kwargs == {"refusal": "No.", "annotations": [{"type": "x"}]}
 
 
 @streamed_paths
@@ -723,6 +734,7 @@ def test_arguments_name_the_cause() -> None:
 @pytest.mark.parametrize(("text", "value"), [
     ('{"a": 1}', {"a": 1}), ('```json\n{"a": 1}\n```', {"a": 1}), ('Here:\n```\n{"a": 1}\n```\nDone.', {"a": 1}),
     ('{"a": "```"}', {"a": "```"}), ('```json\n{"a": "```x"}\n```', {"a": "```x"}), ('{"a": 1}<|im_end|>', {"a": 1}),
+        ('`{"a": 1}`', {"a": 1}),
     (' [1, 2]\n', [1, 2]), ('"{\\"a\\": 1}"', {"a": 1}), ("42", 42), ('{"a": "x\ny"}', {"a": "x\ny"}), ('```json\n{"a": 1}', {"a": 1}),
 ])  # fmt: skip
 def test_complete_json(text: str, value: Any) -> None:
