@@ -16,6 +16,7 @@ from langchain_core.messages import content as types
 from langchain_core.messages.block_translators import register_translator
 
 from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER
+from langchain_hf_inference._protocol.invalid_calls import unmarked
 from langchain_hf_inference._protocol.wire import JSON, as_list, as_object
 
 TEXT, REASONING, REFUSAL, AUDIO = "lc_text", "lc_reasoning", "lc_refusal", "lc_audio"
@@ -28,7 +29,13 @@ def content_blocks(message: AIMessage) -> list[types.ContentBlock]:
     blocks: list[JSON] = [*_spoken(message)]
     blocks += [{"type": "tool_call", "name": c["name"], "args": c["args"], "id": c["id"]} for c in message.tool_calls]
     blocks += [
-        {"type": "invalid_tool_call", "name": c["name"], "args": c["args"], "id": c["id"], "error": c["error"]}
+        {
+            "type": "invalid_tool_call",
+            "name": c["name"],
+            "args": unmarked(c["args"]),
+            "id": c["id"],
+            "error": c["error"],
+        }
         for c in message.invalid_tool_calls
     ]
     blocks += [{k: v for k, v in b.items() if k != "index"} for b in other_blocks(message.additional_kwargs)]

@@ -13,14 +13,15 @@ from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import ToolCallChunk
-from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.utils._merge import merge_dicts
 from langchain_core.version import VERSION
 from pydantic import ConfigDict
 
 from langchain_hf_inference._content_blocks import CALL, citations, other_blocks
+from langchain_hf_inference._protocol.invalid_calls import restore_invalid_calls
 from langchain_hf_inference._protocol.tool_calls import finished_call
 from langchain_hf_inference._protocol.wire import JSON
 
@@ -40,12 +41,12 @@ class _Block:
         self.index, self.skeleton = index, skeleton
         self.pieces: list[str] = []
 
-    def finished(self) -> JSON:
-        """Give the whole block."""
+    def finished(self, reason: str | None) -> JSON:
+        """Return the whole block; `reason` is the finish reason of the response."""
         kind, whole = self.skeleton["type"], "".join(self.pieces)
         if kind != "tool_call_chunk":
             return {**self.skeleton, kind: whole}
-        return finished_call(self.skeleton["name"], whole, self.skeleton["id"])
+        return finished_call(self.skeleton["name"], whole, self.skeleton["id"], reason)
 
 
 class StreamEventWriter:
@@ -54,6 +55,7 @@ class StreamEventWriter:
     def __init__(self) -> None:
         self._blocks: dict[Any, _Block] = {}
         self._metadata: JSON = {}
+        self._info: JSON = {}
         self._extra: JSON = {}
         self._usage: Any = None
         self._started = False
@@ -61,7 +63,9 @@ class StreamEventWriter:
     def write(self, chunk: ChatGenerationChunk) -> Iterator[Event]:
         """Give the events of one chunk."""
         message = cast("AIMessageChunk", chunk.message)
-        self._metadata |= {**(chunk.generation_info or {}), **message.response_metadata}
+        if chunk.generation_info:  # log probabilities, which add up
+            self._info = merge_dicts(self._info, chunk.generation_info)
+        self._metadata |= message.response_metadata
         if not self._started:
             self._started = True
             names = {"provider": "model_provider", "model": "model_name"}
@@ -85,13 +89,17 @@ class StreamEventWriter:
         if sources := citations(self._extra):
             self._blocks["text"].skeleton["annotations"] = sources
         for block in self._blocks.values():
-            yield {"event": "content-block-finish", "index": block.index, "content": block.finished()}
+            yield {
+                "event": "content-block-finish",
+                "index": block.index,
+                "content": block.finished(self._metadata.get("finish_reason")),
+            }
         for index, numbered in enumerate(other_blocks(self._extra), start=len(self._blocks)):
             content = {key: value for key, value in numbered.items() if key != "index"}
             skeleton = {key: value for key, value in content.items() if key not in _HEAVY}
             yield {"event": "content-block-start", "index": index, "content": skeleton}
             yield {"event": "content-block-finish", "index": index, "content": content}
-        finish: Event = {"event": "message-finish", "metadata": self._metadata}
+        finish: Event = {"event": "message-finish", "metadata": {**self._info, **self._metadata}}
         if self._usage:
             finish["usage"] = dict(self._usage)
         if self._extra:
@@ -127,10 +135,41 @@ class StreamEventWriter:
             yield {"event": "content-block-delta", "index": block.index, "delta": delta}
 
 
+def _with_restored_calls(result: ChatResult) -> ChatResult:
+    for generation in result.generations:
+        if isinstance(generation.message, AIMessage) and generation.message.invalid_tool_calls:
+            restore_invalid_calls(generation.message)
+    return result
+
+
 class EventStreaming(BaseChatModel, ABC):
-    """A chat model that streams content-block events by itself."""
+    """A chat model that streams content-block events by itself, and reads its own streams as they were meant.
+
+    `_generate_with_cache` is where core adds up the chunks of a stream for `invoke`. Core has no public hook behind that;
+    should it stop calling the method, invalid calls keep the mark that makes them invalid (test_response_end.py).
+    """
 
     model_config = ConfigDict(defer_build=True)  # nobody makes one of these
+
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+        return _with_restored_calls(result)
+
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+        return _with_restored_calls(result)
 
     def _stream_chat_model_events(
         self,

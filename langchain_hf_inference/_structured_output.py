@@ -1,26 +1,26 @@
 """A schema and a method -> what to bind to the model, and how to read its answer.
 
-The only room where Runnables are composed.
+The only room where Runnables are composed. While a response streams, langchain-core's parsers show what has come, repaired;
+the final value is parsed by the rules of `response_end.py`: what is not complete is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import JsonOutputKeyToolsParser, JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.base import OutputParserLike
 from langchain_core.output_parsers.openai_tools import PydanticToolsParser
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableMap
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
 from langchain_hf_inference._protocol.response_format import Method, schema_format, schema_of
 from langchain_hf_inference._protocol.wire import JSON
+from langchain_hf_inference._structured_parsing import RawAndParsed, StructuredOutputParser
 from langchain_hf_inference.errors import ConfigurationError
 
 METHODS = ("json_schema", "function_calling", "json_mode")
@@ -57,7 +57,7 @@ def structured(
         model: The chat model.
         schema: Pydantic class (v2, v1), TypedDict, JSON Schema or OpenAI tool; None only for json_mode.
         method: How the schema is demanded.
-        include_raw: Give `{"raw", "parsed", "parsing_error"}` instead of raising on a bad answer.
+        include_raw: Return `{"raw", "parsed", "parsing_error"}` instead of raising on an invalid or incomplete response.
         strict: Ask the server to keep strictly to the schema.
         options: Further settings to bind.
 
@@ -77,14 +77,10 @@ def structured(
     bound, parser = _METHODS[method](
         model, schema, strict, {**options, "ls_structured_output_format": traced}, is_pydantic
     )
-    if not include_raw:
-        return bound | parser
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    return RunnableMap(raw=bound) | RawAndParsed(parser) if include_raw else bound | parser
 
 
-Bound = tuple[Runnable[LanguageModelInput, AIMessage], OutputParserLike[Any]]
+Bound = tuple[Runnable[LanguageModelInput, AIMessage], StructuredOutputParser]
 
 
 def _by_calling(model: Any, schema: Any, strict: bool | None, options: dict[str, Any], is_pydantic: bool) -> Bound:
@@ -93,8 +89,10 @@ def _by_calling(model: Any, schema: Any, strict: bool | None, options: dict[str,
     name = str(convert_to_openai_tool(schema)["function"]["name"])
     bound = model.bind_tools([schema], tool_choice=name, strict=strict, **options)
     if is_pydantic:
-        return bound, PydanticToolsParser(tools=[schema], first_tool_only=True)
-    return bound, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+        parser: Any = PydanticToolsParser(tools=[schema], first_tool_only=True)
+    else:
+        parser = JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+    return bound, StructuredOutputParser(inner=parser, tool_name=name)
 
 
 def _by_schema(model: Any, schema: Any, strict: bool | None, options: dict[str, Any], is_pydantic: bool) -> Bound:
@@ -107,8 +105,10 @@ def _by_json_mode(model: Any, schema: Any, _: bool | None, options: dict[str, An
     return bound, _json_parser(schema, is_pydantic)
 
 
-def _json_parser(schema: Any, is_pydantic: bool) -> OutputParserLike[Any]:
-    return PydanticOutputParser(pydantic_object=schema) if is_pydantic else JsonOutputParser()
+def _json_parser(schema: Any, is_pydantic: bool) -> StructuredOutputParser:
+    return StructuredOutputParser(
+        inner=PydanticOutputParser(pydantic_object=schema) if is_pydantic else JsonOutputParser()
+    )
 
 
 _METHODS: dict[str, Callable[..., Bound]] = {

@@ -24,6 +24,8 @@ retry, fallback and summarisation middleware act on it (`is_retryable`).
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core
@@ -57,6 +59,32 @@ def _rebuild(cls: type[HFInferenceError], message: str, state: dict[str, Any]) -
     Exception.__init__(error, message)
     error.__dict__.update(state)
     return error
+
+
+@dataclass(frozen=True)
+class ErrorResponse:
+    """The response behind an error, with what LangChain's handlers and LangSmith read of an HTTP library's response."""
+
+    status_code: int
+    """HTTP status; for an error inside a response with status 200, the status that it stands for."""
+    headers: dict[str, str]
+    """Response headers, names in lower case, without cookies."""
+    text: str
+    """The body as text."""
+
+    def json(self) -> Any:
+        """Return the body as decoded JSON.
+
+        Raises:
+            ValueError: It is not JSON.
+        """
+        return json.loads(self.text)
+
+
+def _error_response(status_code: int, headers: dict[str, str], body: Any) -> ErrorResponse:
+    shown = {name: value for name, value in headers.items() if name.lower() not in ("set-cookie", "set-cookie2")}
+    text = body if isinstance(body, str) else "" if body is None else json.dumps(body, default=str)
+    return ErrorResponse(status_code, shown, text)
 
 
 class HFInferenceError(core.ModelError):
@@ -141,6 +169,11 @@ class APIStatusError(HFInferenceError):
                 return value
         return None
 
+    @property
+    def response(self) -> ErrorResponse:
+        """Status, headers and body, in the form in which LangChain's callback handlers look for them."""
+        return _error_response(self.status_code, self.headers, self.body)
+
 
 class InvalidRequestError(APIStatusError, core.ModelInvalidRequestError):
     """The server refused the request as such (400, 413, 422); sending it again will not help."""
@@ -207,6 +240,12 @@ class StreamError(HFInferenceError, core.ModelAPIError):
         self.request_id = request_id
         """The id under which the server knows this request, if it gave one."""
 
+    @property
+    def response(self) -> ErrorResponse:
+        """Status and body, in the form in which LangChain's callback handlers look for them; 200 where no other is known."""
+        headers = {"x-request-id": self.request_id} if self.request_id else {}
+        return _error_response(self.status_code or 200, headers, self.body)
+
 
 class ResponseFormatError(HFInferenceError, core.ModelAPIError):
     """An answer came with a good status, but it cannot be read. `body` holds its start."""
@@ -215,3 +254,8 @@ class ResponseFormatError(HFInferenceError, core.ModelAPIError):
         super().__init__(message)
         self.body = body
         """The first 500 characters of the answer."""
+
+    @property
+    def response(self) -> ErrorResponse:
+        """Status and the start of the body, in the form in which LangChain's callback handlers look for them."""
+        return _error_response(200, {}, self.body)

@@ -86,7 +86,7 @@ def chat_request(
         body["tools"] = tool_settings["tools"]
     body = streamed(body, ask_usage=stream_usage and dialect.stream_options) if stream else _whole(body)
     body = {name: value for name, value in (body | extra).items() if value is not None}
-    request = WireRequest(route.url, body, headers or {}, droppable=("stream_options",), model=route.model)
+    request = WireRequest(route.url, body, headers or {}, ("stream_options",), route.model, dialect.name)
     return ChatRequest(request, tuple(notes + more))
 
 

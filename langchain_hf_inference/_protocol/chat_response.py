@@ -7,26 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.content import InvalidToolCall
+from langchain_core.messages.tool import ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER
 from langchain_hf_inference._protocol.error_response import read_stream_error
 from langchain_hf_inference._protocol.offers import Offer, cost_of
 from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
+from langchain_hf_inference._protocol.reasoning_details import reasoning_details
+from langchain_hf_inference._protocol.response_end import end_reason, of_last_generation, opens_empty_arguments
 from langchain_hf_inference._protocol.stop_text import StopCutter
 from langchain_hf_inference._protocol.tool_calls import read_tool_calls
-from langchain_hf_inference._protocol.usage import finish_reason, read_usage
+from langchain_hf_inference._protocol.usage import raw_usage, read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
-from langchain_hf_inference.errors import ResponseFormatError, ServerError
-
-FAILED_REASONS = ("error", "abort", "insufficient_system_resource")
-"""Reasons to finish that mean a broken answer (vLLM, SGLang, DeepSeek)."""
+from langchain_hf_inference.errors import ResponseFormatError
 
 _SERVED_BY = ("x-inference-provider",)
 _REQUEST_IDS = ("x-request-id", "inference-id", "x-inference-id")
 _TGI_TIMES = ("x-compute-time", "x-total-time", "x-validation-time", "x-queue-time", "x-inference-time",
               "x-time-per-token", "x-prompt-tokens", "x-generated-tokens", "x-compute-type")  # fmt: skip
+_SOURCES = ("citations", "search_results")
+_OTHER_OUTPUT = ("refusal", "audio", "annotations", "images", *_SOURCES)
 _BODY_FACTS = ("id", "system_fingerprint", "created", "service_tier", "timings", "time_info")
 
 
@@ -111,45 +114,41 @@ def reasoning_text(message: JSON) -> str:
     return "".join(str(row.get("text") or row.get("summary") or "") for row in rows)
 
 
-def opaque_reasoning(message: JSON) -> list[Any]:
-    """Give `reasoning_details` that hold more than text (signatures, encrypted thoughts), else nothing."""
-    rows = as_list(message.get("reasoning_details"))
-    plain = {"type", "text", "format", "index", "summary", "id"}
-    return rows if any(value for row in rows for key, value in as_object(row).items() if key not in plain) else []
-
-
 def read_chat_response(raw: Any, headers: Mapping[str, str], options: ReadOptions, request: WireRequest) -> ChatResult:
-    """Read a whole answer: one generation per choice.
+    """Parse a whole response: one generation per choice.
 
     Raises:
-        APIStatusError: The body reports an error, whatever its status said, or an answer that failed.
-        ResponseFormatError: There is no choice with a message in it.
+        APIStatusError: The body reports an error, whatever its status said, or a response that failed. What it
+            holds beside that is in `partial`.
+        ResponseFormatError: There is no choice that holds a message or says why it ended without one.
     """
-    body = as_object(raw)
-    if not body.get("choices") and (failure := read_stream_error("", body, b"", request)):
-        raise failure
+    body = of_last_generation(as_object(raw), headers, request)
     choices = [as_object(choice) for choice in as_list(body.get("choices"))]
-    if not any(isinstance(choice.get("message"), dict) for choice in choices):
+    if failure := read_stream_error("", body, b"", request):
+        failure.headers = dict(headers)
+        texts = [content_pieces(as_object(choice.get("message")).get("content"))[0] for choice in choices]
+        failure.partial = AIMessageChunk(content=texts[0]) if any(texts[:1]) else None
+        raise failure
+    if not any(isinstance(choice.get("message"), dict) or choice.get("finish_reason") for choice in choices):
         start = json.dumps(raw, ensure_ascii=False, default=str)[:500]
         raise ResponseFormatError(
-            f"the answer holds no chat completion: {start[:200]}; check that the URL is that of a chat API", body=start
+            f"the response holds no chat completion: {start[:200]}; check that the URL is that of a chat API",
+            body=start,
         )
     facts = {"model_provider": MODEL_PROVIDER, **body_facts(body), **header_facts(headers)}
-    usage = read_usage(body.get("usage"))
+    raw_counts = raw_usage(body)
+    usage = read_usage(raw_counts)
     facts |= cost_facts(usage, facts, options)
-    if failed := [choice["finish_reason"] for choice in choices if choice.get("finish_reason") in FAILED_REASONS]:
-        raise ServerError(
-            f"the server ended the answer with {failed[0]!r}", status_code=500, body=body, headers=dict(headers)
-        )
     generations = []
     for choice in sorted(choices, key=_position):
-        message = _message(choice, facts, options)
+        message = _message(choice, body, facts, options, request)
         if len(choices) == 1:
             message.usage_metadata = usage
         generations.append(ChatGeneration(message=message, generation_info=_generation_info(message)))
     if len(choices) > 1 and usage:
-        generations[0].message.usage_metadata = usage  # type: ignore[attr-defined]  # counts all choices: given once
-    output = {"model_name": facts.get("model_name"), "token_usage": body.get("usage") or {}}
+        generations[0].message.usage_metadata = usage  # type: ignore[attr-defined]  # counts all choices: reported once
+    output = {"model_name": facts.get("model_name"), "token_usage": raw_counts}
+    output = {name: value for name, value in output.items() if value}  # as in streams, which have no `llm_output`
     return ChatResult(generations=generations, llm_output=output)
 
 
@@ -163,46 +162,62 @@ def _position(choice: JSON) -> int:
     return index if isinstance(index, int) else 0
 
 
-def _message(choice: JSON, facts: JSON, options: ReadOptions) -> AIMessage:
+def _message(choice: JSON, body: JSON, facts: JSON, options: ReadOptions, request: WireRequest) -> AIMessage:
     raw = as_object(choice.get("message"))
     text, thought = content_pieces(raw.get("content"))
     reasoning = reasoning_text(raw) + thought
     text, split = _without_tags(text, options)
     cutter = StopCutter(options.stop)
     text = cutter.feed(text) + cutter.close()
-    calls, invalid = read_tool_calls(raw.get("tool_calls"))
-    if not (calls or invalid) and as_object(raw.get("function_call")).get("name"):  # OpenAI before tools
-        calls, invalid = read_tool_calls({"function": raw["function_call"]})
+    calls, invalid = _calls(raw, choice, body, request, was_cut=cutter.found)
     extra: JSON = {}
     if reasoning or split:
         extra["reasoning_content"] = reasoning + split
-    if details := opaque_reasoning(raw):
-        extra["reasoning_details"] = details
-    extra |= other_output(raw)
+    if rows := reasoning_details(raw):
+        extra["reasoning_details"] = rows
+    extra |= other_output(raw) | sources(body)
     metadata = {**facts, **choice_facts(choice, has_calls=bool(calls or invalid), cut=cutter.found)}
     return AIMessage(
         content=text, additional_kwargs=extra, response_metadata=metadata, tool_calls=calls, invalid_tool_calls=invalid
     )
 
 
+def _calls(
+    raw: JSON, choice: JSON, body: JSON, request: WireRequest, *, was_cut: bool
+) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    listed: Any = raw.get("tool_calls")
+    if not listed and as_object(raw.get("function_call")).get("name"):  # OpenAI before tools
+        listed = {"function": raw["function_call"]}
+    if not listed:
+        return [], []
+    reason = end_reason(choice.get("finish_reason"), has_calls=False, was_cut=was_cut)
+    open_is_empty = opens_empty_arguments(request, str(body.get("system_fingerprint") or ""))
+    return read_tool_calls(listed, reason, open_is_empty=open_is_empty)
+
+
 def other_output(message: JSON) -> JSON:
-    """Give what a message or delta holds beside text, reasoning and tool calls: refusal, audio, annotations, images."""
-    return {key: message[key] for key in ("refusal", "audio", "annotations", "images") if message.get(key)}
+    """Return what a message or delta holds beside text, reasoning and tool calls."""
+    return {key: message[key] for key in _OTHER_OUTPUT if message.get(key)}
+
+
+def sources(body: JSON) -> JSON:
+    """Return the sources that a server lists beside the choices (Perplexity); streams repeat them with each event."""
+    return {key: value for key in _SOURCES if (value := body.get(key))}
 
 
 def choice_facts(choice: JSON, *, has_calls: bool, cut: bool) -> JSON:
-    """Give `finish_reason`, the server's own word where it differs, and logprobs."""
+    """Return `finish_reason`, the server's own where it differs, logprobs, and the channel (gpt-oss on Groq)."""
     raw = choice.get("finish_reason")
     raw = raw if raw is None else str(raw)
-    reason = finish_reason(raw, has_calls=has_calls)
-    if cut and reason not in ("tool_calls", "content_filter"):
-        reason = "stop"
+    reason = end_reason(raw, has_calls=has_calls, was_cut=cut)
     facts: JSON = {} if reason is None else {"finish_reason": reason}
     if native := choice.get("native_finish_reason") or (raw if raw != reason else None):
         facts["native_finish_reason"] = native
     for key in ("stop_reason", "matched_stop", "content_filter_results"):
         if choice.get(key) is not None:
             facts[key] = choice[key]
+    if channel := as_object(choice.get("message")).get("channel"):
+        facts["channel"] = channel
     if choice.get("logprobs"):
         facts["logprobs"] = choice["logprobs"]
     return facts

@@ -3,46 +3,59 @@
 What a stream may hold was recorded from TGI 1.4 to 3.3, vLLM, SGLang, llama.cpp, transformers
 serve, mlx-lm and twenty providers. Held to the end, because LangChain adds chunks up: usage (it
 may come on its own, on each chunk, or twice; the last counts), finish_reason, model and id
-(strings would be joined), and old TGI's tool calls (wrapped in an object that must be whole).
+(strings would be joined), reasoning details, sources, and arguments that are no plain object.
+How the response ended is decided in `response_end.py`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.messages import AIMessageChunk
-from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic_core import from_json
 
 from langchain_hf_inference._protocol.chat_response import (
-    FAILED_REASONS,
     ReadOptions,
     body_facts,
     choice_facts,
     content_pieces,
     cost_facts,
     header_facts,
-    opaque_reasoning,
     other_output,
     read_chat_response,
     reasoning_text,
+    sources,
 )
 from langchain_hf_inference._protocol.chunks import MODEL_PROVIDER, call_chunk, chat_chunk
 from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.lenient_json import parse_json, parse_whole_json
 from langchain_hf_inference._protocol.partial import PartialKeeper
-from langchain_hf_inference._protocol.reasoning import ThinkTagSplitter
+from langchain_hf_inference._protocol.reasoning_details import ReasoningDetails
+from langchain_hf_inference._protocol.response_end import (
+    end_calls,
+    end_reason,
+    opens_empty_arguments,
+    reason_of_nothing,
+)
 from langchain_hf_inference._protocol.sse import ServerSentEvent
-from langchain_hf_inference._protocol.stop_text import StopCutter
-from langchain_hf_inference._protocol.tool_calls import ToolCallReader
-from langchain_hf_inference._protocol.usage import read_usage
+from langchain_hf_inference._protocol.streamed_text import StreamedText
+from langchain_hf_inference._protocol.tool_calls import ToolCallReader, added_chunks, as_chunks
+from langchain_hf_inference._protocol.usage import INTERRUPTED, raw_usage, read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
 from langchain_hf_inference.errors import StreamError
 
 _KNOWN = frozenset({"role", "content", "tool_calls"})
 """Keys of deltas in which there is no reasoning to look for, nor anything else."""
+_KNOWN_REASONING = frozenset({"role", "content", "reasoning_content", "reasoning"})
+"""Keys of deltas in which there is nothing beside reasoning, where they hold no text."""
+_NAMING_EVENTS = 8
+"""The id and the model of a response are looked for in so many events; not every server sends them."""
+_LAST_COUNTS = ("timings", "time_info")
+"""Facts that grow while a response streams."""
+_OF_REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 
 
 class ChatStreamReader(PartialKeeper):
@@ -50,19 +63,22 @@ class ChatStreamReader(PartialKeeper):
 
     def __init__(self, request: WireRequest, headers: Mapping[str, str], options: ReadOptions) -> None:
         self._request, self._headers, self._options = request, headers, options
-        self._cutter = StopCutter(options.stop)
-        self._splitter = ThinkTagSplitter(opened=options.think_tags == "open") if options.think_tags else None
+        self._text = StreamedText(options)
+        self._texts, self._reasonings, self._cutter = self._text.texts, self._text.reasonings, self._text.cutter
         self._calls = ToolCallReader()
-        self._texts: list[str] = []
-        self._reasonings: list[str] = []
+        self._details = ReasoningDetails()
         self._call_chunks: list[ToolCallChunk] = []
         self._facts: JSON = {}
         self._finish: JSON = {}
-        self._usage: Any = None
-        self._has_events = self._done = False
+        self._sources: JSON = {}
+        self._others: JSON = {}
+        self._usage: JSON = {}
+        self._noted = 0
+        self._has_events = self._done = self._is_plain = self._has_messages = False
+        self._can_be_plain = self._text.splitter is None
 
     def read(self, event: ServerSentEvent) -> list[ChatGenerationChunk]:
-        """Give the chunks that an event holds: reasoning, text and tool calls apart, nothing for an empty delta.
+        """Return the chunks that an event holds: reasoning, text and tool calls apart, nothing for an empty delta.
 
         Raises:
             StreamError: The event reports a failure after output, or is not JSON.
@@ -75,25 +91,23 @@ class ChatStreamReader(PartialKeeper):
             return self._last_chunks()
         try:
             body = from_json(data)
-        except ValueError as error:
+        except ValueError:
             if b"\n" in data:  # events between which a proxy dropped the blank line
                 lines = data.split(b"\n")
                 return [chunk for line in lines for chunk in self.read(ServerSentEvent(line, event.event))]
-            if failure := read_stream_error(event.event, None, data, self._request):
-                raise self._failure(failure) from None
-            text = data[:200].decode("utf-8", "replace")
-            raise StreamError(f"an event of the stream is not JSON: {text!r}", partial=self.partial()) from error
+            body = self._parsed_leniently(event.event, data)
         if (plain := self._plain(body, event.event)) is not None:
             return plain
-        if failure := read_stream_error(event.event, body, data, self._request):
-            raise self._failure(failure)
-        self._note(as_object(body))
-        return [
-            chunk for choice in as_list(as_object(body).get("choices")) for chunk in self._choice(as_object(choice))
-        ]
+        found = as_object(body)
+        failure = read_stream_error(event.event, body, data, self._request)
+        self._note(found)
+        chunks = [chunk for choice in as_list(found.get("choices")) for chunk in self._choice(as_object(choice))]
+        if failure:
+            raise self._failure(failure)  # what came with it is in `partial`
+        return chunks
 
     def close(self, stray: bytes = b"") -> list[ChatGenerationChunk]:
-        """Give the last chunks of a stream without [DONE]; see `_last_chunks`.
+        """Return the last chunks of a stream without [DONE]; see `_last_chunks`.
 
         Args:
             stray: What the decoder kept aside; a server may answer a stream with a plain body.
@@ -105,27 +119,45 @@ class ChatStreamReader(PartialKeeper):
             return []
         return self._last_chunks() if self._has_events else self._plain_answer(stray)
 
+    def _parsed_leniently(self, name: str, data: bytes) -> Any:
+        try:
+            body, has_surrogates = parse_json(data)
+        except ValueError as error:
+            if failure := read_stream_error(name, None, data, self._request):
+                raise self._failure(failure) from None
+            text = data[:200].decode("utf-8", "replace")
+            raise StreamError(f"an event of the stream is not JSON: {text!r}", partial=self.partial()) from error
+        if has_surrogates:  # from here on, halves of pairs may have to be joined
+            self._is_plain = self._can_be_plain = False
+        return body
+
     def _last_chunks(self) -> list[ChatGenerationChunk]:
-        """Give what was held, and the last chunk: it bears finish_reason, usage and the answer's facts."""
-        if str(self._finish.get("finish_reason")) in FAILED_REASONS:
-            reason = self._finish["finish_reason"]
-            raise StreamError(f"the server ended the answer with {reason!r}", partial=self.partial())
+        """Return what was held back, and the last chunk: it bears finish_reason, usage and the response's facts."""
         if not (self._done or "finish_reason" in self._finish or self._calls.is_complete()):
             raise StreamError(
                 "the stream broke off before its end: no finish_reason and no [DONE] came; `partial` holds what did",
                 partial=self.partial(),
                 request_id=header_facts(self._headers).get("request_id"),
             )
-        chunks = [*self._rest_of_text(), *self._call_chunk(self._calls.close())]
+        chunks = [*self._text.close()]
+        fingerprint = str(self._facts.get("system_fingerprint") or "")
+        if "finish_reason" not in self._finish and self.partial() is None:
+            self._finish["finish_reason"] = reason_of_nothing(self._request, fingerprint)
+        reason = end_reason(self._finish.get("finish_reason"), has_calls=False, was_cut=self._cutter.found)
+        open_is_empty = opens_empty_arguments(self._request, fingerprint)
+        chunks += self._call_chunk(self._calls.close(reason, open_is_empty=open_is_empty))
         ending = choice_facts(self._finish, has_calls=self._calls.has_calls(), cut=self._cutter.found)
         facts, usage = {**self._facts, **header_facts(self._headers)}, read_usage(self._usage)
+        details = self._details.merged()
         message = AIMessageChunk(
             content="",
+            additional_kwargs=self._sources | ({"reasoning_details": details} if details else {}),
             response_metadata={
                 "model_provider": MODEL_PROVIDER,
                 **facts,
                 **cost_facts(usage, facts, self._options),
                 **{name: fact for name, fact in ending.items() if name != "logprobs"},
+                **({"token_usage": self._usage} if self._usage else {}),
             },
             usage_metadata=usage,
             chunk_position="last",
@@ -133,32 +165,35 @@ class ChatStreamReader(PartialKeeper):
         return [*chunks, ChatGenerationChunk(message=message)]
 
     def partial(self) -> AIMessageChunk | None:
-        """Give the message as far as it has come, None while there is nothing."""
+        """Return the message as far as it has come, None while there is nothing.
+
+        A call that is not complete yet is among its `invalid_tool_calls`.
+        """
         if not (self._texts or self._reasonings or self._call_chunks):
             return None
         reasoning = "".join(self._reasonings)
-        return AIMessageChunk(
+        message = AIMessageChunk(
             content="".join(self._texts),
             additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
             response_metadata={"model_provider": MODEL_PROVIDER},
-            tool_call_chunks=_merged(self._call_chunks),
+            tool_call_chunks=added_chunks(self._call_chunks),
         )
+        if self._call_chunks:
+            message.tool_calls, message.invalid_tool_calls = end_calls(self._calls.collected(), INTERRUPTED)
+        return message
 
     def _plain(self, body: Any, name: str) -> list[ChatGenerationChunk] | None:
         """Read what nearly all events are, one piece of text or of a call's arguments; None for all others."""
-        if name or type(body) is not dict or not self._has_events or body.get("usage") or "error" in body:
+        if name or type(body) is not dict or not self._is_plain or body.get("usage") or "error" in body:
             return None
         choices = body.get("choices")
         if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
             return None
         delta = choice.get("delta")
-        if (
-            type(delta) is not dict
-            or not delta.keys() <= _KNOWN
-            or choice.get("finish_reason")
-            or choice.get("logprobs")
-        ):
+        if type(delta) is not dict or choice.get("finish_reason") or choice.get("logprobs") or "error" in choice:
             return None
+        if not delta.keys() <= _KNOWN:
+            return self._plain_reasoning(delta)
         text = delta.get("content")
         if "tool_calls" in delta:
             call = None if text else self._calls.further(delta["tool_calls"])
@@ -166,7 +201,7 @@ class ChatStreamReader(PartialKeeper):
                 return None
             self._call_chunks.append(call)
             return [call_chunk([call])]
-        if type(text) is not str or self._splitter:
+        if type(text) is not str:
             return None
         if text and self._options.stop:
             text = self._cutter.feed(text)
@@ -175,55 +210,59 @@ class ChatStreamReader(PartialKeeper):
         self._texts.append(text)
         return [chat_chunk(text)]
 
+    def _plain_reasoning(self, delta: JSON) -> list[ChatGenerationChunk] | None:
+        text = delta.get("reasoning_content") or delta.get("reasoning")
+        if type(text) is not str or delta.get("content") or not delta.keys() <= _KNOWN_REASONING:
+            return None
+        if not text:
+            return []
+        self._reasonings.append(text)
+        return [chat_chunk("", extra={"reasoning_content": text})]
+
     def _note(self, body: JSON) -> None:
-        if not self._has_events or body.get("usage"):
-            self._facts |= body_facts(body)
-            self._has_events = True
-        if body.get("usage"):
-            self._usage = body["usage"]
+        """Take note of an event's facts: the first value that is not empty counts, of timings and usage the last."""
+        self._has_events = True
+        facts = body_facts(body)
+        self._facts = {**facts, **self._facts, **{k: v for k, v in facts.items() if k in _LAST_COUNTS}}
+        self._noted += 1  # Azure and others send the id and the model with a later event than the first
+        self._is_plain = self._can_be_plain and (
+            {"id", "model_name"} <= self._facts.keys() or self._noted >= _NAMING_EVENTS
+        )
+        self._sources |= sources(body)
+        self._usage = raw_usage(body) or self._usage
 
     def _choice(self, choice: JSON) -> Iterator[ChatGenerationChunk]:
-        delta = as_object(choice.get("delta")) or as_object(choice.get("message"))
+        delta = as_object(choice.get("delta")) or self._unseen(as_object(choice.get("message")))
         if choice.get("finish_reason"):
-            self._finish |= {k: v for k, v in choice.items() if v is not None and k not in ("delta", "logprobs")}
+            apart = ("delta", "message", "logprobs", "usage")
+            self._finish |= {k: v for k, v in choice.items() if v is not None and k not in apart}
         text, thought = content_pieces(delta.get("content"))
         if not delta.keys() <= _KNOWN or thought:
-            yield from self._reasoning_chunk(reasoning_text(delta) + thought, opaque_reasoning(delta))
+            self._details.add(delta)
+            yield from self._text.read_reasoning(reasoning_text(delta) + thought)
         if text or choice.get("logprobs"):
-            yield from self._text_chunks(text, choice.get("logprobs"))
-        if delta.get("tool_calls"):
-            yield from self._call_chunk(self._calls.read(delta["tool_calls"]))
-        if not delta.keys() <= _KNOWN and (other := other_output(delta)):
-            yield chat_chunk("", extra=other)
+            yield from self._text.read_text(text, choice.get("logprobs"))
+        if calls := delta.get("tool_calls"):
+            yield from self._call_chunk(self._calls.read(calls))
+        elif "function_call" in delta and (legacy := as_object(delta["function_call"])):  # OpenAI before tools
+            yield from self._call_chunk(self._calls.read([{"index": 0, "function": legacy}]))
+        if not delta.keys() <= _KNOWN:
+            if channel := delta.get("channel"):
+                self._facts["channel"] = channel
+            if other := other_output(delta):
+                self._others |= dict.fromkeys(other, True)
+                yield chat_chunk("", extra=other)
 
-    def _reasoning_chunk(self, text: str, details: list[Any] | None = None) -> Iterator[ChatGenerationChunk]:
-        if text:
-            self._reasonings.append(text)
-        extra: JSON = {"reasoning_content": text} if text else {}
-        if details:
-            extra["reasoning_details"] = details
-        if extra:
-            yield chat_chunk("", extra=extra)
-
-    def _text_chunks(self, text: str, logprobs: Any = None) -> Iterator[ChatGenerationChunk]:
-        if self._splitter and text:
-            pieces = self._splitter.feed(text)
-            yield from self._reasoning_chunk("".join(piece for kind, piece in pieces if kind == "reasoning"))
-            text = "".join(piece for kind, piece in pieces if kind == "text")
-        if text:
-            text = self._cutter.feed(text)
-        if text:
-            self._texts.append(text)
-        if text or logprobs:
-            yield chat_chunk(text, info={"logprobs": logprobs} if logprobs else None)
-
-    def _rest_of_text(self) -> Iterator[ChatGenerationChunk]:
-        pieces = self._splitter.close() if self._splitter else []
-        yield from self._reasoning_chunk("".join(piece for kind, piece in pieces if kind == "reasoning"))
-        text = self._cutter.feed("".join(piece for kind, piece in pieces if kind == "text")) + self._cutter.close()
-        if text:
-            self._texts.append(text)
-            yield chat_chunk(text)
+    def _unseen(self, message: JSON) -> JSON:
+        """Return what is new in a message without a delta: a last event may hold the complete message once more."""
+        if not message:
+            return {}
+        seen = {**self._others, **dict.fromkeys(_OF_REASONING, self._reasonings), "content": self._texts,
+                "tool_calls": self._call_chunks, "function_call": self._call_chunks}  # fmt: skip
+        is_repeated = not self._has_messages or message.get("content") == "".join(self._texts)
+        found = {key: value for key, value in message.items() if not (is_repeated and seen.get(key))}
+        self._has_messages = self._has_messages or any(found.get(key) for key in seen)
+        return found
 
     def _call_chunk(self, calls: list[ToolCallChunk]) -> Iterator[ChatGenerationChunk]:
         if calls:
@@ -234,7 +273,7 @@ class ChatStreamReader(PartialKeeper):
         """Read a body that is no event stream: an error, or the whole answer at once."""
         text = stray.strip()
         try:
-            body = from_json(text) if text else None
+            body = parse_whole_json(text) if text else None
         except ValueError:
             body = None
         if failure := read_stream_error("", body, text, self._request):
@@ -243,28 +282,11 @@ class ChatStreamReader(PartialKeeper):
             shown = text[:200].decode("utf-8", "replace")
             raise StreamError(f"the server sent no events; it sent {shown!r}" if shown else "the stream was empty")
         result = read_chat_response(body, self._headers, self._options, self._request)
-        whole = result.generations[0].message
-        calls = [
-            tool_call_chunk(name=call["name"], args=text_of, id=call["id"], index=i)
-            for i, (call, text_of) in enumerate(_written(whole))
-        ]
+        counts = {"token_usage": found} if (found := (result.llm_output or {}).get("token_usage")) else {}
+        whole = cast("AIMessage", result.generations[0].message)
         message = AIMessageChunk(
-            content=whole.content, additional_kwargs=whole.additional_kwargs, response_metadata=whole.response_metadata,
-            usage_metadata=getattr(whole, "usage_metadata", None), tool_call_chunks=calls, chunk_position="last",
+            content=whole.content, additional_kwargs=whole.additional_kwargs,
+            response_metadata=whole.response_metadata | counts, usage_metadata=whole.usage_metadata,
+            tool_call_chunks=as_chunks(whole), chunk_position="last",
         )  # fmt: skip
         return [ChatGenerationChunk(message=message)]
-
-
-def _written(message: Any) -> list[tuple[Any, str]]:
-    calls = [(call, json.dumps(call["args"], ensure_ascii=False)) for call in message.tool_calls]
-    return calls + [(bad, bad["args"] or "") for bad in message.invalid_tool_calls]
-
-
-def _merged(chunks: list[ToolCallChunk]) -> list[ToolCallChunk]:
-    calls: dict[int | None, ToolCallChunk] = {}
-    for chunk in chunks:
-        known = calls.setdefault(chunk["index"], tool_call_chunk(name=None, args="", id=None, index=chunk["index"]))
-        known["name"] = known["name"] or chunk["name"]
-        known["id"] = known["id"] or chunk["id"]
-        known["args"] = (known["args"] or "") + (chunk["args"] or "")
-    return list(calls.values())

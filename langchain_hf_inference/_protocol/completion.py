@@ -9,15 +9,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import Generation, GenerationChunk
 
 from langchain_hf_inference._protocol.chat_request import in_dialect, streamed
+from langchain_hf_inference._protocol.chat_response import content_pieces
 from langchain_hf_inference._protocol.dialects import GrammarForm, dialect_of
 from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.response_end import end_reason
 from langchain_hf_inference._protocol.response_format import schema_format, schema_of
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.text_answer import TextOptions, TextStreamReader, generation_info, without_stop
-from langchain_hf_inference._protocol.usage import finish_reason, read_usage
+from langchain_hf_inference._protocol.usage import raw_usage, read_usage
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_list, as_object
 from langchain_hf_inference.errors import ResponseFormatError
 
@@ -79,10 +82,12 @@ def read_completion(raw: Any, options: TextOptions, request: WireRequest) -> lis
     """
     body = as_object(raw)
     choices = [as_object(choice) for choice in as_list(body.get("choices"))]
-    if not any(isinstance(choice.get("text"), str) for choice in choices):
-        if failure := read_stream_error("", body, b"", request):
-            raise failure
-        raise ResponseFormatError(f"the answer holds no text completion: {str(raw)[:200]}", body=str(raw)[:500])
+    if failure := read_stream_error("", body, b"", request):
+        text = _choice_text(choices[0]) if choices else ""
+        failure.partial = AIMessageChunk(content=text) if text else None
+        raise failure
+    if not any(_has_text(choice) or choice.get("finish_reason") for choice in choices):
+        raise ResponseFormatError(f"the response holds no text completion: {str(raw)[:200]}", body=str(raw)[:500])
     generations: list[Generation] = []
     for choice in sorted(choices, key=lambda c: c["index"] if isinstance(c.get("index"), int) else 0):
         text, info = _text_and_info(choice, options, body if not generations else {})
@@ -90,9 +95,21 @@ def read_completion(raw: Any, options: TextOptions, request: WireRequest) -> lis
     return generations
 
 
+def _has_text(choice: JSON) -> bool:
+    return isinstance(choice.get("text"), str) or any(isinstance(choice.get(key), dict) for key in ("message", "delta"))
+
+
+def _choice_text(choice: JSON) -> str:
+    """Return the text of a choice; some servers answer `/completions` with the shape of chat completions."""
+    if isinstance(choice.get("text"), str):
+        return str(choice["text"])
+    said = as_object(choice.get("delta")) or as_object(choice.get("message"))
+    return content_pieces(said.get("content"))[0]
+
+
 def _text_and_info(choice: JSON, options: TextOptions, body: JSON) -> tuple[str, JSON]:
-    text, was_cut = without_stop(str(choice.get("text") or ""), options)
-    info = _info(choice, body.get("usage"), was_cut)
+    text, was_cut = without_stop(_choice_text(choice), options)
+    info = _info(choice, raw_usage(body), was_cut)
     if choice.get("logprobs"):
         info["logprobs"] = choice["logprobs"]
     if body.get("model"):
@@ -103,7 +120,7 @@ def _text_and_info(choice: JSON, options: TextOptions, body: JSON) -> tuple[str,
 def _info(choice: JSON, usage: Any, was_cut: bool) -> JSON:
     raw = choice.get("finish_reason")
     counts = read_usage(usage)
-    reason = "stop" if was_cut else finish_reason(None if raw is None else str(raw), has_calls=False)
+    reason = end_reason(raw, has_calls=False, was_cut=was_cut)
     return generation_info(
         reason, raw, counts["input_tokens"] if counts else None, counts["output_tokens"] if counts else None
     )
@@ -120,7 +137,7 @@ class CompletionStreamReader(TextStreamReader):
         self._finish = self._finish or {}
 
     def _event(self, body: JSON) -> list[GenerationChunk]:
-        self._usage = body.get("usage") or self._usage
+        self._usage = raw_usage(body) or self._usage
         self._model = body.get("model") or self._model
         return [chunk for choice in as_list(body.get("choices")) for chunk in self._choice(as_object(choice))]
 
@@ -128,7 +145,8 @@ class CompletionStreamReader(TextStreamReader):
         if choice.get("finish_reason"):  # TGI sends "" on the way
             self._finish = choice
         info = {"logprobs": choice["logprobs"]} if choice.get("logprobs") else None
-        return self._chunk(str(choice.get("text") or ""), info)
+        repeats = self._texts and not choice.get("delta") and isinstance(choice.get("message"), dict)
+        return self._chunk("" if repeats and "text" not in choice else _choice_text(choice), info)
 
     def _end(self) -> JSON | None:
         if self._finish is None:

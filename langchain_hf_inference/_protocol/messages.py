@@ -18,6 +18,9 @@ from langchain_core.messages import (
 
 from langchain_hf_inference._protocol.content_parts import PRIVATE_BLOCKS, wire_part
 from langchain_hf_inference._protocol.dialects import Dialect
+from langchain_hf_inference._protocol.invalid_calls import unmarked
+from langchain_hf_inference._protocol.lenient_json import sendable
+from langchain_hf_inference._protocol.reasoning_details import THINKING
 from langchain_hf_inference._protocol.wire import JSON, as_list, as_object
 from langchain_hf_inference.errors import ConfigurationError
 
@@ -168,33 +171,52 @@ def _assistant_message(message: AIMessage, dialect: Dialect, replay_reasoning: b
         row["tool_calls"] = calls
     if message.name:
         row["name"] = message.name
-    if replay_reasoning and (reasoning := _reasoning(message, blocks)):
-        row["reasoning_content"] = row["reasoning"] = reasoning
+    if replay_reasoning:
+        _add_reasoning(row, message, blocks)
     return row
 
 
 def _calls(message: AIMessage, blocks: list[Any]) -> list[JSON]:
     calls = [
-        _call(call.get("id"), call["name"], json.dumps(call["args"], ensure_ascii=False)) for call in message.tool_calls
+        _call(call.get("id"), call["name"], json.dumps(sendable(call["args"]), ensure_ascii=False))
+        for call in message.tool_calls
     ]
     # Arguments that are no JSON would make llama.cpp and transformers serve fail with 500: wrap them.
     calls += [
-        _call(bad.get("id"), bad.get("name") or "unknown", json.dumps({"invalid_arguments": bad.get("args")}))
+        _call(bad.get("id"), bad.get("name") or "unknown", _invalid_arguments(bad.get("args")))
         for bad in message.invalid_tool_calls
     ]
     if not calls:  # a message of another provider that was built by hand
         calls = [
-            _call(b.get("id"), str(b.get("name")), json.dumps(b.get("input") or {}, ensure_ascii=False))
+            _call(b.get("id"), str(b.get("name")), json.dumps(sendable(b.get("input") or {}), ensure_ascii=False))
             for b in blocks
             if isinstance(b, dict) and b.get("type") == "tool_use"
         ]
     for position, call in enumerate(calls):
-        call["id"] = call["id"] or f"call_{position}"
+        call["id"] = call["id"] or f"call{position:05d}"  # nine letters and digits, as Mistral's templates require
     return calls
+
+
+def _invalid_arguments(text: str | None) -> str:
+    return json.dumps({"invalid_arguments": sendable(unmarked(text))})
 
 
 def _call(identity: str | None, name: str, arguments: str) -> JSON:
     return {"id": identity, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _add_reasoning(row: JSON, message: AIMessage, blocks: list[Any]) -> None:
+    """Put the reasoning of an earlier response where its server wants it back."""
+    details = [
+        detail for detail in map(as_object, as_list(message.additional_kwargs.get("reasoning_details"))) if detail
+    ]
+    thinking = [detail for detail in details if detail.get("type") == THINKING]
+    if thinking:  # Mistral, which knows none of the other keys
+        row["content"] = [*thinking, *([{"type": "text", "text": row["content"]}] if row.get("content") else [])]
+    elif reasoning := _reasoning(message, blocks):
+        row["reasoning_content"] = row["reasoning"] = reasoning
+    if others := [detail for detail in details if detail.get("type") != THINKING]:
+        row["reasoning_details"] = others
 
 
 def _reasoning(message: AIMessage, blocks: list[Any]) -> str:
@@ -206,7 +228,7 @@ def _reasoning(message: AIMessage, blocks: list[Any]) -> str:
 def _check_parts(wire: list[JSON], dialect: Dialect) -> None:
     for row in wire:
         for part in row["content"] if isinstance(row.get("content"), list) else ():
-            if part["type"] not in dialect.parts:
+            if part["type"] not in dialect.parts and row["role"] != "assistant":  # of it: thinking parts alone
                 raise ConfigurationError(
                     f"{dialect.title} cannot read content of type {part['type']!r}; "
                     f"it reads {', '.join(sorted(dialect.parts))}"

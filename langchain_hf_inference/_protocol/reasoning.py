@@ -8,6 +8,8 @@ Kind = Literal["text", "reasoning"]
 _State = Literal["start", "opened", "entered", "inside", "closed", "text"]
 
 OPEN, CLOSE = "<think>", "</think>"
+MAX_HELD_CHARS = 1000
+"""How much white space is held back, at most: each further piece has to look at it again."""
 
 
 class ThinkTagSplitter:
@@ -58,6 +60,9 @@ class ThinkTagSplitter:
 
     def _expect_tag(self, *, otherwise: _State, strip: bool) -> bool:
         text = self._held.lstrip() if strip else self._held
+        if len(self._held) - len(text) > MAX_HELD_CHARS:
+            self._state = otherwise
+            return True
         if text.startswith(OPEN):
             self._held, self._state = text[len(OPEN) :], "entered"
             return True
@@ -72,7 +77,7 @@ class ThinkTagSplitter:
             self._held, self._state = rest, "closed"
             reasoning = reasoning.rstrip("\r\n")
         else:
-            safe = len(self._held) - _held_back(self._held)
+            safe = max(len(self._held) - _held_back(self._held), len(self._held) - MAX_HELD_CHARS)
             reasoning, self._held = self._held[:safe], self._held[safe:]
         if reasoning:
             pieces.append(("reasoning", reasoning))

@@ -9,10 +9,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import Generation, GenerationChunk
-from pydantic_core import from_json
 
 from langchain_hf_inference._protocol.chat_response import header_facts
 from langchain_hf_inference._protocol.error_response import read_stream_error
+from langchain_hf_inference._protocol.lenient_json import SurrogateJoiner, parse_json, parse_whole_json
 from langchain_hf_inference._protocol.partial import PartialKeeper
 from langchain_hf_inference._protocol.sse import ServerSentEvent
 from langchain_hf_inference._protocol.stop_text import StopCutter
@@ -59,6 +59,7 @@ class TextStreamReader(PartialKeeper):
     def __init__(self, request: WireRequest, headers: Mapping[str, str], options: TextOptions) -> None:
         self._request, self._headers, self._options = request, headers, options
         self._cutter = StopCutter(options.stop)
+        self._joiner = SurrogateJoiner()
         self._texts: list[str] = []
 
     @abstractmethod
@@ -86,15 +87,21 @@ class TextStreamReader(PartialKeeper):
             self._mark_end()
             return []
         try:
-            body = from_json(data)
+            body, _ = parse_json(data)
         except ValueError:
+            if b"\n" in data:  # events between which a proxy dropped the blank line
+                lines = data.split(b"\n")
+                return [chunk for line in lines for chunk in self.read(ServerSentEvent(line, event.event))]
             body = None
-        if failure := read_stream_error(event.event, body, data, self._request):
-            raise self._failure(failure)
-        if not (found := as_object(body)):
+        failure = read_stream_error(event.event, body, data, self._request)
+        found = as_object(body)
+        chunks = self._event(found) if found else []
+        if failure:
+            raise self._failure(failure)  # what came with it is in `partial`
+        if not found:
             shown = data[:200].decode("utf-8", "replace")
             raise StreamError(f"an event of the stream is not JSON: {shown!r}", partial=self.partial())
-        return self._event(found)
+        return chunks
 
     def close(self, stray: bytes = b"") -> list[GenerationChunk]:
         """Give what was held, and a last chunk with the reason to finish, the counts and the headers' facts.
@@ -102,7 +109,8 @@ class TextStreamReader(PartialKeeper):
         Raises:
             StreamError: The stream broke off before its end.
         """
-        if rest := self._cutter.close():  # before `_end`, which asks whether a stop string was found
+        rest = self._cutter.feed(self._joiner.close()) + self._cutter.close()
+        if rest:  # before `_end`, which asks whether a stop string was found
             self._texts.append(rest)
         info = self._end()
         if info is not None:
@@ -114,7 +122,7 @@ class TextStreamReader(PartialKeeper):
                 request_id=header_facts(self._headers).get("request_id"),
             )
         try:
-            body = from_json(stray)
+            body = parse_whole_json(stray)
         except ValueError:
             shown = stray[:200].decode("utf-8", "replace")
             raise StreamError(f"the server sent no events; it sent {shown!r}") from None
@@ -133,6 +141,6 @@ class TextStreamReader(PartialKeeper):
         """Take note of `[DONE]`."""
 
     def _chunk(self, text: str, info: JSON | None) -> list[GenerationChunk]:
-        if text := self._cutter.feed(text):
+        if text := self._cutter.feed(self._joiner.feed(text)):
             self._texts.append(text)
         return [GenerationChunk(text=text, generation_info=info or None)] if text or info else []

@@ -6,13 +6,14 @@ Answers are typed loosely on purpose: every field may be absent, null or of an o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from langchain_hf_inference._protocol.lenient_json import loads as loads
+from langchain_hf_inference._protocol.lenient_json import parse_whole_json, sendable
 from langchain_hf_inference.errors import (
     APIStatusError,
     ConfigurationError,
@@ -42,15 +43,23 @@ class WireRequest:
     droppable: tuple[str, ...] = ()
     model: str | None = None
     """The model asked for, to be named in errors."""
+    dialect: str = "openai"
+    """The row of `dialects.py` that the response is read by; "openai" also where the engine is not known."""
 
     def encoded(self) -> bytes:
-        """Give the body as UTF-8 JSON.
+        """Return the body as UTF-8 JSON: NaN and infinities as null, a lone surrogate as U+FFFD.
+
+        Text that a model wrote may hold either, and comes back in the next turn, in results of tools too.
 
         Raises:
-            ConfigurationError: The body holds something that JSON cannot say.
+            ConfigurationError: The body holds something that JSON cannot express.
         """
         try:
-            return to_json(self.body)
+            return to_json(self.body, inf_nan_mode="null")
+        except ValueError:
+            pass
+        try:
+            return to_json(sendable(self.body), inf_nan_mode="null")
         except ValueError as error:
             raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
 
@@ -108,22 +117,10 @@ def decoded(content: bytes) -> Any:
         ResponseFormatError: `content` is not JSON; it quotes the start of it.
     """
     try:
-        return from_json(content)
+        return parse_whole_json(content)
     except ValueError as error:
         text = content[:MAX_QUOTED_CHARS].decode("utf-8", "replace")
         raise ResponseFormatError(f"the server's answer is not JSON: {text[:200]!r}", body=text) from error
-
-
-def loads(text: str | bytes, *, strict: bool = True) -> Any:
-    """Decode JSON with Python's own decoder, which can be told to take raw line breaks within strings (`strict=False`).
-
-    Raises:
-        ValueError: It is not JSON, or nested deeper than can be read.
-    """
-    try:
-        return json.loads(text, strict=strict)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
 
 
 def as_object(value: Any) -> JSON:

@@ -145,7 +145,7 @@ class BatchJob(HFConnection):
         body = response.json()
         if not isinstance(body, dict):
             raise ResponseFormatError("the server answered with no JSON object", body=str(body)[:500])
-        if body.get("error") and (failure := read_stream_error("", body, b"", requests[-1])):
+        if failure := read_stream_error("", body, b"", requests[-1]):
             raise failure
         return body, response
 

@@ -171,6 +171,7 @@ def test_stream_usage_once(bodies: list[Any]) -> None:
         "model_provider": "huggingface",
         "model_name": "m",
         "finish_reason": "stop",
+        "token_usage": USAGE,
     }
 
 

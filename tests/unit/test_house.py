@@ -21,7 +21,7 @@ TREES = {path: ast.parse(path.read_text()) for path in FILES}
 FLOORS = {
     "errors": 0, "_version": 0, "_protocol": 1, "_settings": 1.2, "_arguments": 1.4, "_checked_model": 1.6, "_transport": 2, "_connection": 3, "_task_connection": 4, "_tracing": 4, "_per_call": 4, "_binding": 3,
     "_profiles": 4, "_token_count": 4, "_stream_events": 4,
-    "_chat_call": 3, "_content_blocks": 3, "_structured_output": 3, "_text_call": 5, "chat_models": 6, "llms": 6, "embeddings": 6, "tasks": 6, "testing": 7, "compat": 7, "nodes": 7, "batch": 8, "ray": 9, "cli": 10, "__main__": 11, "registration": 7,
+    "_chat_call": 3, "_content_blocks": 3, "_structured_parsing": 2, "_structured_output": 3, "_text_call": 5, "chat_models": 6, "llms": 6, "embeddings": 6, "tasks": 6, "testing": 7, "compat": 7, "nodes": 7, "batch": 8, "ray": 9, "cli": 10, "__main__": 11, "registration": 7,
 }  # fmt: skip
 """Which room may stand on which: an import goes to a lower floor, or stays in its own room."""
 
@@ -203,6 +203,7 @@ class _Erased(ast.NodeTransformer):
 
 DEFINED = {name.rpartition(".")[2] for tree in TREES.values() for name in functions(tree)} | {
     "_call_with_config",
+    "_transform_stream_with_config",
     "abatch",
     "batch",
 }

@@ -552,7 +552,7 @@ def test_unreadable(call: Call, far_end: FarEndMaker) -> None:
     with pytest.raises(ResponseFormatError, match="no generated text"):
         call.invoke(tgi(far_end({"x": 1})), "Go")
     with pytest.raises(ResponseFormatError, match="no text completion"):
-        call.invoke(openai(far_end({"choices": [{"message": {"content": "x"}}]})), "Go")
+        call.invoke(openai(far_end({"choices": [{"x": "y"}]})), "Go")
     with pytest.raises(APIStatusError, match="boom"):
         call.invoke(openai(far_end({"error": {"message": "boom", "code": 500}})), "Go")
 

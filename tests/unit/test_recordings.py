@@ -142,7 +142,7 @@ class _Expected:
             if body.get("error"):
                 self.error = True
                 break
-            usage = body.get("usage") or {}
+            usage = body.get("usage") or (body.get("x_groq") or {}).get("usage") or {}
             if usage.get("prompt_tokens") is not None:
                 self.usage = (usage["prompt_tokens"], usage.get("completion_tokens") or 0)
             for choice in body.get("choices") or []:

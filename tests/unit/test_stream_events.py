@@ -179,15 +179,27 @@ def test_like_the_bridge(exchange: Any) -> None:
 
     assert_valid_event_stream(ours)
     assert told(ours) == told(theirs)
+    if chunks:
+        total = sum(chunks[1:], chunks[0])
+        done = [e["content"] for e in ours if e["event"] == "content-block-finish"]
+        assert ours[-1]["metadata"].get("logprobs") == (total.generation_info or {}).get("logprobs")
+        assert [c["args"] for c in done if c["type"] == "tool_call"] == [
+            call["args"]
+            for call in total.message.tool_calls  # type: ignore[attr-defined]
+        ]
 
 
 def told(events: list[Any]) -> Any:
-    """Give what events say, in whatever order; the bridge forgets all sources but those of the last piece."""
+    """Return what events say, in whatever order; the bridge forgets all sources and log probabilities but the last."""
     blocks = sorted(json.dumps({k: v for k, v in e["content"].items() if k not in ("error", "index", "annotations")}, sort_keys=True)
                     for e in events if e["event"] == "content-block-finish")  # fmt: skip
     pieces = [e["delta"] for e in events if e["event"] == "content-block-delta"]
     deltas = sorted(json.dumps(d, sort_keys=True) for d in pieces if d["type"] != "block-delta")
     # langchain-core 1.6: arguments so far, by its bridge also of pieces that bring nothing
     deltas += sorted({json.dumps(d["fields"], sort_keys=True) for d in pieces if d.get("fields", {}).get("args")})
-    ends = [{k: v for k, v in e.items() if k != "event"} for e in events if e["event"] == "message-finish"]
+    ends = [
+        {**e, "metadata": {k: v for k, v in e["metadata"].items() if k != "logprobs"}}
+        for e in events
+        if e["event"] == "message-finish"
+    ]
     return blocks, deltas, ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_ids_are_told_apart() -> None:
 
     assert len({call["id"] for call in calls}) == 3
     assert calls[2]["id"] == "real"
-    assert calls[0]["id"].startswith("call_")
+    assert re.fullmatch("[0-9A-Za-z]{9}", str(calls[0]["id"]))
 
 
 def test_one_object() -> None:
