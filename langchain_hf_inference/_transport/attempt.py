@@ -18,6 +18,7 @@ from langchain_hf_inference._transport.bodies import ERROR_BODY_S, aread_error_b
 from langchain_hf_inference._transport.connection_trace import ConnectionTrace, current_trace
 from langchain_hf_inference._transport.exceptions import map_httpx_errors, proxy_authentication_required
 from langchain_hf_inference._transport.supplied import Lease
+from langchain_hf_inference._transport.total_timeout import TotalTimeout
 from langchain_hf_inference._version import __version__
 
 USER_AGENT = f"langchain-hf-inference/{__version__}; python/{platform.python_version()}; httpx/{backend.__version__}"
@@ -44,9 +45,10 @@ class Attempt:
         timeouts: How long each phase may take.
         method: GET for lookups.
         is_new: Whether it travels on a new connection, so that a broken connection is not a keep-alive race.
+        within: What limits the request as a whole, if anything does.
     """
 
-    __slots__ = ("_headers", "_method", "_request", "_timeouts", "_trace", "extensions")
+    __slots__ = ("_headers", "_method", "_request", "_timeouts", "_trace", "_within", "extensions")
 
     def __init__(
         self,
@@ -56,15 +58,17 @@ class Attempt:
         *,
         method: str = "POST",
         is_new: bool = False,
+        within: TotalTimeout | None = None,
     ) -> None:
         self._request, self._headers, self._timeouts, self._method = request, headers, timeouts, method
         self._trace = None if is_new else ConnectionTrace()
+        self._within = within
         self.extensions: dict[str, Any] = {}
         """The extensions of the request that was sent; httpx reads its timeouts again when the body begins."""
 
     def send(self, lease: Lease) -> Any:
         """Return the response, whose body has not been read. Raises as `HTTPTransport.send` does."""
-        built = self._built(lease, self._trace and self._trace.on_event)
+        built = self._built(lease, self._trace and self._trace.on_event, self._within and self._within.on_event)
         current_trace.set(self._trace)
         with map_httpx_errors(self._request.url, trace=self._trace):
             response = lease.client.send(built, stream=True, follow_redirects=False)
@@ -79,7 +83,7 @@ class Attempt:
 
     async def asend(self, lease: Lease) -> Any:
         """Like `send`."""
-        built = self._built(lease, self._trace and self._trace.aon_event)
+        built = self._built(lease, self._trace and self._trace.aon_event, self._within and self._within.aon_event)
         current_trace.set(self._trace)
         with map_httpx_errors(self._request.url, trace=self._trace):
             response = await lease.client.send(built, stream=True, follow_redirects=False)
@@ -92,14 +96,16 @@ class Attempt:
                 await response.aclose()
         return response
 
-    def _built(self, lease: Lease, on_event: Any) -> Any:
+    def _built(self, lease: Lease, on_event: Any, on_connection: Any) -> Any:
         """Return the request, new for each attempt: tracing adds headers to it.
 
         The package's own clients have nothing to add to what is here; a user's may have headers, cookies and parameters.
         """
         content = self._request.encoded() if self._method == "POST" else None
         extensions: dict[str, Any] = {}
-        if on_event is not None and not lease.notes_connections:
+        if on_connection is not None:
+            extensions["trace"] = on_connection
+        elif on_event is not None and not lease.notes_connections:
             extensions["trace"] = on_event
         if not lease.is_shared:
             with map_httpx_errors(self._request.url):

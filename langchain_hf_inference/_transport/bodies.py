@@ -13,6 +13,8 @@ from langchain_hf_inference._transport.closing import adeadline, deadline
 
 MAX_ANSWER_BYTES = 1024 * 1024 * 1024
 """A response body beyond this size, decompressed, comes from a broken or hostile server; 10,000 vectors are below it."""
+MAX_LOOKUP_BYTES, MAX_LISTING_BYTES = 1024 * 1024, 16 * 1024 * 1024
+"""The largest response to a lookup, and to a list of models, decompressed; the router's list has about 1 MiB."""
 ERROR_BODY_S = 5.0
 """How long the body of an error may take to arrive: its status is known already."""
 
@@ -43,33 +45,51 @@ def _araw_chunks(response: backend.Response) -> AsyncGenerator[bytes]:
     return cast("AsyncGenerator[bytes]", aiter(cast("backend.AsyncByteStream", response.stream)))
 
 
-def read_body(chunks: Generator[bytes]) -> bytes:
+def read_body(response: backend.Response, max_bytes: int | None = None) -> bytes:
     """Return the whole body.
 
+    Args:
+        response: The response, whose body has not been read.
+        max_bytes: The largest size that is accepted, decompressed; `MAX_ANSWER_BYTES` by default.
+
     Raises:
-        httpx.DecodingError: It is larger than `MAX_ANSWER_BYTES` when decompressed.
+        httpx.DecodingError: It is larger.
     """
+    if max_bytes is not None and not response.is_stream_consumed:
+        prefix = BodyPrefix(response, max_bytes + 1)
+        for chunk in _raw_chunks(response):
+            if not prefix.add(chunk):
+                break
+        _check_size(len(prefix.content), max_bytes)
+        return prefix.content
     content, size = [], 0
-    for chunk in chunks:
+    for chunk in byte_chunks(response):
         content.append(chunk)
         size += len(chunk)
-        _check_size(size)
+        _check_size(size, max_bytes or MAX_ANSWER_BYTES)
     return b"".join(content)
 
 
-async def aread_body(chunks: AsyncGenerator[bytes]) -> bytes:
+async def aread_body(response: backend.Response, max_bytes: int | None = None) -> bytes:
     """Like `read_body`."""
+    if max_bytes is not None and not response.is_stream_consumed:
+        prefix = BodyPrefix(response, max_bytes + 1)
+        async for chunk in _araw_chunks(response):
+            if not prefix.add(chunk):
+                break
+        _check_size(len(prefix.content), max_bytes)
+        return prefix.content
     content, size = [], 0
-    async for chunk in chunks:
+    async for chunk in abyte_chunks(response):
         content.append(chunk)
         size += len(chunk)
-        _check_size(size)
+        _check_size(size, max_bytes or MAX_ANSWER_BYTES)
     return b"".join(content)
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_ANSWER_BYTES:
-        raise backend.DecodingError(f"it is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise backend.DecodingError(f"it is larger than {max_bytes / 2**20:g} MiB")
 
 
 class BodyPrefix:

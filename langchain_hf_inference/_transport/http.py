@@ -21,8 +21,14 @@ from langchain_hf_inference._protocol.credentials import Credentials
 from langchain_hf_inference._protocol.retry import RetryBudget, RetryPolicy, may_fail_over
 from langchain_hf_inference._protocol.routing import origin_of, shown_url
 from langchain_hf_inference._protocol.wire import WireRequest, WireResponse
-from langchain_hf_inference._transport.attempt import Attempt, RequestTimeouts, response_headers
-from langchain_hf_inference._transport.bodies import abyte_chunks, aread_body, byte_chunks, read_body
+from langchain_hf_inference._transport.attempt import Attempt, response_headers
+from langchain_hf_inference._transport.bodies import (
+    MAX_LOOKUP_BYTES,
+    abyte_chunks,
+    aread_body,
+    byte_chunks,
+    read_body,
+)
 from langchain_hf_inference._transport.client_builders import HTTPBackend
 from langchain_hf_inference._transport.clients import aacquire_client, acquire_client, loop_clients
 from langchain_hf_inference._transport.closing import AsyncOpenResponse, OpenResponse, closer, open_responses
@@ -36,6 +42,7 @@ from langchain_hf_inference._transport.streams import (
     limited_chunks,
 )
 from langchain_hf_inference._transport.supplied import Lease, SuppliedClient
+from langchain_hf_inference._transport.total_timeout import TotalTimeout, acall_within, call_within
 
 T = TypeVar("T")
 _log = logging.getLogger("langchain_hf_inference")
@@ -43,10 +50,7 @@ _log = logging.getLogger("langchain_hf_inference")
 
 @dataclass(slots=True)
 class HTTPTransport:
-    """Sends requests over shared clients, or over the clients that the user supplied.
-
-    Each method takes requests that mean the same to several providers, in order of preference.
-    """
+    """Sends requests over shared or supplied clients: those of a list mean the same to several providers, best first."""
 
     timeouts: Timeouts
     policy: RetryPolicy
@@ -99,7 +103,7 @@ class HTTPTransport:
     async def astream(
         self, requests: Sequence[WireRequest], credentials: Credentials, on_retry: OnRetry | None = None
     ) -> AsyncIterator[AsyncEventStream]:
-        """Like `stream`; the event loop finalizes asynchronous generators in ordinary code."""
+        """Like `stream`."""
         events = await self._atried(partial(self._aopen, credentials=credentials), requests, on_retry)
         close: Callable[[], Awaitable[None]] = events.body.aclose
         try:
@@ -110,19 +114,27 @@ class HTTPTransport:
         finally:
             await close()
 
-    def get(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
-        """Request `url` once. Raises like `send`."""
-        return self._exchange(WireRequest(url, {}), credentials=credentials, method="GET", timeouts=(timeout_s,) * 4)
-
-    async def aget(self, url: str, credentials: Credentials, *, timeout_s: float) -> WireResponse:
-        """Like `get`."""
-        return await self._aexchange(
-            WireRequest(url, {}), credentials=credentials, method="GET", timeouts=(timeout_s,) * 4
+    def get(
+        self, url: str, credentials: Credentials, *, timeout_s: float, max_bytes: int = MAX_LOOKUP_BYTES
+    ) -> WireResponse:
+        """Request `url` once, and wait no longer than `timeout_s` for all of the response. Raises like `send`."""
+        lookup = partial(
+            self._exchange, WireRequest(url, {}), credentials=credentials, method="GET", max_bytes=max_bytes
         )
+        return call_within(timeout_s, url, lookup)
+
+    async def aget(
+        self, url: str, credentials: Credentials, *, timeout_s: float, max_bytes: int = MAX_LOOKUP_BYTES
+    ) -> WireResponse:
+        """Like `get`."""
+        lookup = partial(
+            self._aexchange, WireRequest(url, {}), credentials=credentials, method="GET", max_bytes=max_bytes
+        )
+        return await acall_within(timeout_s, url, lookup)
 
     def post_once(self, request: WireRequest, credentials: Credentials, *, timeout_s: float) -> WireResponse:
-        """Send once, with a timeout of its own. Raises like `send`."""
-        return self._exchange(request, credentials=credentials, timeouts=(timeout_s,) * 4)
+        """Send once, and wait no longer than `timeout_s` for all of the response. Raises like `send`."""
+        return call_within(timeout_s, request.url, partial(self._exchange, request, credentials=credentials))
 
     def _tried(self, func: Callable[..., T], requests: Sequence[WireRequest], on_retry: OnRetry | None) -> T:
         for number, request in enumerate(requests, 1):
@@ -188,16 +200,16 @@ class HTTPTransport:
         *,
         credentials: Credentials,
         is_new: bool = False,
-        method: str = "POST",
-        timeouts: RequestTimeouts | None = None,
+        max_bytes: int | None = None,
+        **options: Any,
     ) -> WireResponse:
-        attempt = self._attempt(request, credentials, timeouts, method=method, is_new=is_new)
+        attempt = self._attempt(request, credentials, is_new=is_new, **options)
         lease = self._acquire(request.url, is_new=is_new)
         try:
             response = attempt.send(lease)
             try:
                 with map_httpx_errors(request.url, phase="response"):
-                    content = read_body(byte_chunks(response))
+                    content = read_body(response, max_bytes)
             finally:
                 response.close()
         finally:
@@ -210,16 +222,16 @@ class HTTPTransport:
         *,
         credentials: Credentials,
         is_new: bool = False,
-        method: str = "POST",
-        timeouts: RequestTimeouts | None = None,
+        max_bytes: int | None = None,
+        **options: Any,
     ) -> WireResponse:
-        attempt = self._attempt(request, credentials, timeouts, method=method, is_new=is_new)
+        attempt = self._attempt(request, credentials, is_new=is_new, **options)
         lease = await self._aacquire(request.url, is_new=is_new)
         try:
             response = await attempt.asend(lease)
             try:
                 with map_httpx_errors(request.url, phase="response"):
-                    content = await aread_body(abyte_chunks(response))
+                    content = await aread_body(response, max_bytes)
             finally:
                 await response.aclose()
         finally:
@@ -227,7 +239,7 @@ class HTTPTransport:
         return WireResponse(response.status_code, response_headers(response), content)
 
     def _open(self, request: WireRequest, *, credentials: Credentials, is_new: bool = False) -> EventStream:
-        attempt = self._attempt(request, credentials, None, is_new=is_new)
+        attempt = self._attempt(request, credentials, is_new=is_new)
         lease = self._acquire(request.url, is_new=is_new)
         try:
             response = attempt.send(lease)
@@ -245,7 +257,7 @@ class HTTPTransport:
         return events
 
     async def _aopen(self, request: WireRequest, *, credentials: Credentials, is_new: bool = False) -> AsyncEventStream:
-        attempt = self._attempt(request, credentials, None, is_new=is_new)
+        attempt = self._attempt(request, credentials, is_new=is_new)
         lease = await self._aacquire(request.url, is_new=is_new)
         try:
             response = await attempt.asend(lease)
@@ -266,16 +278,11 @@ class HTTPTransport:
         return events
 
     def _attempt(
-        self,
-        request: WireRequest,
-        credentials: Credentials,
-        timeouts: RequestTimeouts | None,
-        *,
-        method: str = "POST",
-        is_new: bool,
+        self, request: WireRequest, credentials: Credentials, *, within: TotalTimeout | None = None, **options: Any
     ) -> Attempt:
         headers = {**request.headers, **credentials.headers_for(request.url)}
-        return Attempt(request, headers, timeouts or self.timeouts.of_request(), method=method, is_new=is_new)
+        timeouts = self.timeouts.of_request() if within is None else within.of_request()
+        return Attempt(request, headers, timeouts, within=within, **options)
 
     def _acquire(self, url: str, *, is_new: bool) -> Lease:
         if self.client is not None:

@@ -9,6 +9,7 @@ is remembered for seconds, so that a server which is down is not asked by each c
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from typing import Any, Generic, TypeVar
@@ -29,6 +30,7 @@ from langchain_hf_inference._protocol.providers import ProviderModel, mapping_ur
 from langchain_hf_inference._protocol.routing import ROUTER_URL, server_url
 from langchain_hf_inference._protocol.wire import WireResponse
 from langchain_hf_inference._transport import hub
+from langchain_hf_inference._transport.bodies import MAX_LISTING_BYTES
 from langchain_hf_inference._transport.http import HTTPTransport
 from langchain_hf_inference.errors import APIStatusError, HFInferenceError
 
@@ -75,10 +77,24 @@ class _Memory(Generic[T]):
     def clear(self) -> None:
         self._rows.clear()
 
+    def forget_locks(self) -> None:
+        """Make new locks in a forked child: another thread of the parent may have held the old ones."""
+        self._locks.clear()
+        self._async_locks.clear()
+
 
 _servers: _Memory[ServerFacts] = _Memory()
 _provider_models: _Memory[dict[str, ProviderModel]] = _Memory()
 _offers: _Memory[ModelOffers] = _Memory()
+
+
+def _forget_locks() -> None:
+    for memory in (_servers, _provider_models, _offers):
+        memory.forget_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 def forget_lookups() -> None:
@@ -215,7 +231,10 @@ def account(transport: HTTPTransport, credentials: Credentials) -> Account:
 
 def router_models(transport: HTTPTransport, credentials: Credentials) -> list[ModelOffers]:
     """Ask the router for all models that it serves. Raises like `model_offers`."""
-    return read_all_offers(transport.get(f"{ROUTER_URL}/models", credentials, timeout_s=LISTING_TIMEOUT_S).json())
+    listing = transport.get(
+        f"{ROUTER_URL}/models", credentials, timeout_s=LISTING_TIMEOUT_S, max_bytes=MAX_LISTING_BYTES
+    )
+    return read_all_offers(listing.json())
 
 
 def server_models(transport: HTTPTransport, url: str, credentials: Credentials) -> list[str]:

@@ -9,6 +9,9 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import Runnable
 
+from langchain_hf_inference._protocol.credentials import ANONYMOUS
+from langchain_hf_inference._transport import lookups
+
 both_ways = pytest.mark.parametrize("call", ["sync", "async"], indirect=True)
 """Runs a test with the fixture `call` once sync and once async."""
 
@@ -34,6 +37,16 @@ class Call:
         """Stream, and add the chunks up."""
         first, *rest = self.stream(runnable, given, **kwargs)
         return sum(rest, first)
+
+    def embed(self, embedder: Any, texts: list[str]) -> list[list[float]]:
+        return asyncio.run(embedder.aembed_documents(texts)) if self.is_async else embedder.embed_documents(texts)
+
+    def get(self, transport: Any, url: str) -> Any:
+        """Look a URL up, within the limit of lookups."""
+        limit_s = lookups.LOOKUP_TIMEOUT_S
+        if self.is_async:
+            return asyncio.run(transport.aget(url, ANONYMOUS, timeout_s=limit_s))
+        return transport.get(url, ANONYMOUS, timeout_s=limit_s)
 
 
 @pytest.fixture

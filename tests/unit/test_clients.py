@@ -310,7 +310,7 @@ def test_collected_while_clients_are_created(model: ChatHFInference, server: Inf
         for number in range(400):
             abandon_in_a_cycle(model)
             pooled = clients.acquire_client(f"http://host-{number}.example")
-            if number % 7 == 0:
+            if number % 40 == 0:
                 gc.collect()
             pooled.release()
         gc.collect()

@@ -132,6 +132,8 @@ UNEQUAL = {
     "adiscard": "its clients belong to the running loop",
     "aacquire_client": "its client is created in the running loop, on either backend",
     "adeadline": "asyncio cancels what takes too long; a blocking read needs its connection shut down",
+    "acall_within": "a blocking call is left to a thread, an asynchronous one is cancelled",
+    "aon_event": "httpx calls a function in the one case, a coroutine function in the other",
     "astream": "a synchronous stream may be closed by the garbage collector, an asynchronous one only by its loop",
     "_aopen": "its open responses belong to the running loop, and aiohttp needs a timer for the pauses",
     "_aacquire": "the backend can be chosen for asynchronous calls only",
