@@ -7,7 +7,6 @@ module is imported where the backend is chosen, so that nobody else needs the pa
 from __future__ import annotations
 
 import ssl
-from http.cookiejar import CookieJar
 from typing import Any
 
 import aiohttp
@@ -20,10 +19,10 @@ MAX_HEADER_BYTES = 64 * 1024
 """The longest header that is accepted; aiohttp's own limit of 8 KiB is below what gateways send."""
 
 
-def build_client(
-    verify: ssl.SSLContext, *, max_connections: int, idle_s: float, cookies: CookieJar, proxy: str | None
-) -> backend.AsyncClient:
-    """Return a client whose requests travel on aiohttp's connections, for one event loop and origin."""
+def build_transport(
+    verify: ssl.SSLContext, *, max_connections: int, idle_s: float, proxy: str | None
+) -> AiohttpTransport:
+    """Return an httpx transport whose requests travel on aiohttp's connections, for one event loop and origin."""
 
     def build_session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=idle_s, ssl=verify)
@@ -35,10 +34,7 @@ def build_client(
             max_field_size=MAX_HEADER_BYTES,
         )
 
-    transport = AiohttpTransport(
-        verify=verify, client=build_session, proxy=None if proxy is None else backend.Proxy(proxy)
-    )
-    return backend.AsyncClient(transport=transport, cookies=cookies)
+    return AiohttpTransport(verify=verify, client=build_session, proxy=None if proxy is None else backend.Proxy(proxy))
 
 
 def _trace_config() -> aiohttp.TraceConfig:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from http.cookiejar import CookieJar
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Literal
 
 from langchain_hf_inference._transport import backend
 from langchain_hf_inference._transport.connection_trace import NotedSocketOptions, SocketOption
@@ -20,11 +19,26 @@ HTTPBackend = Literal["httpx", "aiohttp"]
 """What carries asynchronous requests; synchronous ones are always carried by httpx."""
 
 
-class _NoCookies(CookieJar):
-    """Keeps nothing: a client is shared by models of different users."""
+class NoCookies(backend.Cookies):
+    """Keeps nothing: a client is shared by models of different users, and reading cookies is a twentieth of a call."""
 
-    def extract_cookies(self, response: Any, request: Any) -> None:
+    def extract_cookies(self, response: backend.Response) -> None:
         """Ignore the response's cookies."""
+
+
+_NO_COOKIES = NoCookies()
+
+
+class CookielessClient(backend.Client):
+    """An httpx client that keeps no cookies, and is plain httpx otherwise."""
+
+    cookies = property(lambda _: _NO_COOKIES)
+
+
+class CookielessAsyncClient(backend.AsyncClient):
+    """Like `CookielessClient`."""
+
+    cookies = property(lambda _: _NO_COOKIES)
 
 
 def _keep_alive_options() -> list[SocketOption]:
@@ -48,35 +62,31 @@ def build_client(origin: str) -> tuple[backend.Client, bool]:
     """Return a client for an origin, and whether it notes new connections on `current_trace`."""
     if uses_proxies():  # which httpx reads only for transports that it creates itself
         with checked_proxies():
-            return backend.Client(verify=tls_context(), limits=_limits(), cookies=_NoCookies()), False
+            return CookielessClient(verify=tls_context(), limits=_limits()), False
     options = NotedSocketOptions(_keep_alive_options())
     transport = backend.HTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=options)
-    return backend.Client(transport=transport, cookies=_NoCookies()), True
+    return CookielessClient(transport=transport), True
 
 
 def build_async_client(origin: str) -> tuple[backend.AsyncClient, bool]:
     """Like `build_client`."""
     if uses_proxies():
         with checked_proxies():
-            return backend.AsyncClient(verify=tls_context(), limits=_limits(), cookies=_NoCookies()), False
+            return CookielessAsyncClient(verify=tls_context(), limits=_limits()), False
     options = NotedSocketOptions(_keep_alive_options())
     transport = backend.AsyncHTTPTransport(verify=_tls_for(origin), limits=_limits(), socket_options=options)
-    return backend.AsyncClient(transport=transport, cookies=_NoCookies()), True
+    return CookielessAsyncClient(transport=transport), True
 
 
 def build_aiohttp_client(origin: str) -> tuple[backend.AsyncClient, bool]:
     """Like `build_client`, on aiohttp."""
-    from langchain_hf_inference._transport.aiohttp_backend import build_client
+    from langchain_hf_inference._transport.aiohttp_backend import build_transport
 
     with checked_proxies():
-        client = build_client(
-            _tls_for(origin),
-            max_connections=MAX_CONNECTIONS,
-            idle_s=IDLE_S,
-            cookies=_NoCookies(),
-            proxy=proxy_for(origin),
+        transport = build_transport(
+            _tls_for(origin), max_connections=MAX_CONNECTIONS, idle_s=IDLE_S, proxy=proxy_for(origin)
         )
-    return client, True
+    return CookielessAsyncClient(transport=transport), True
 
 
 def _tls_for(origin: str) -> ssl.SSLContext:

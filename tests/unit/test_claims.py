@@ -139,4 +139,6 @@ def test_security_names_its_tests() -> None:
         assert named or claim.startswith(OF_THE_TRANSPORT), claim
         for name, function in named:
             tree = ast.parse((Path(__file__).parent / name).read_text())
-            assert function in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}, (name, function)
+            assert function in {
+                n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+            }, (name, function)

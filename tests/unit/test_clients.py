@@ -66,11 +66,12 @@ def test_models_share_a_client(server: InferenceServer) -> None:
 
 
 def test_the_client_is_plain_httpx(model: ChatHFInference, server: InferenceServer) -> None:
-    """Mocks and tracers patch httpx's own classes, so nothing of ours is a subclass of them."""
+    """Mocks and tracers patch httpx's own classes, so nothing of ours overrides what they patch."""
     model.invoke("Hello")
     client = clients._pools[server.url].clients[0].client
 
-    assert type(client) is httpx.Client
+    assert type(client).__mro__[1] is httpx.Client
+    assert {name for name in vars(type(client)) if not name.startswith("__")} == {"cookies"}
     assert type(client._transport) is httpx.HTTPTransport
 
 
@@ -413,6 +414,11 @@ async def _to_the_end(stream: Any) -> None:
         pass
 
 
+async def _twice(model: ChatHFInference) -> None:
+    for _ in range(2):
+        await model.ainvoke("Hello")
+
+
 def test_cookies_are_not_kept(monkeypatch: Any) -> None:
     """Clients are shared by the models of different users: no cookie of one reaches another."""
     with raw_server() as server:
@@ -421,6 +427,8 @@ def test_cookies_are_not_kept(monkeypatch: Any) -> None:
         for _ in range(2):
             model.invoke("Hello")
             asyncio.run(model.ainvoke("Hello"))
+            aiohttp = model_at(server.url, http_backend="aiohttp")
+            asyncio.run(_twice(aiohttp))
     assert not any(b"secret" in request for request in server.requests)
 
 
