@@ -483,8 +483,7 @@ def test_server_that_stays_after_the_end(form: str, after: str) -> None:
 
 def test_supplied_clients_are_checked() -> None:
     """A client of the wrong kind is rejected when the model is constructed, with what was expected."""
-    import httpx2
-
+    httpx2 = pytest.importorskip("httpx2")  # comes with huggingface_hub 2
     for good in ({"http_client": httpx.Client()}, {"http_client": httpx2.Client()}):
         model_at("http://h", **good)
     for good in ({"http_async_client": httpx.AsyncClient()}, {"http_async_client": httpx2.AsyncClient()}):
@@ -501,8 +500,7 @@ def test_supplied_clients_are_checked() -> None:
 
 async def test_httpx2_clients_work(server: InferenceServer) -> None:
     """A client of httpx2 sends, streams and fails like one of httpx."""
-    import httpx2
-
+    httpx2 = pytest.importorskip("httpx2")
     with httpx2.Client() as client:
         async with httpx2.AsyncClient() as async_client:
             model = model_at(server.url, http_client=client, http_async_client=async_client)
