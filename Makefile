@@ -1,5 +1,6 @@
 # make demo        a tour on an embedded real engine; with HF_TOKEN on the router, with HF_INFERENCE_URL on that server
 # make test        everything that needs no more than pip: unit tests, standard suites, the embedded engine
+# make coverage    which lines of the package the unit tests run
 # make test-llama  (-transformers, -vllm) the integration tests on that engine, built or installed on first use
 # make test-infinity  the embedding tests on infinity
 # make lint types  ruff; mypy --strict
@@ -33,7 +34,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo docs recording test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-interop test-uvloop test-peers test-langflow test-ray test-recipes test-examples release-check soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
+.PHONY: coverage demo docs recording test test-unit test-embedded test-llama test-transformers test-vllm test-infinity test-floor test-newest test-interop test-uvloop test-peers test-langflow test-ray test-recipes test-examples release-check soak-batch soak fuzz audit bench bench-check bench-plots test-lanes lint format types model clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python examples/demo.py
@@ -41,6 +42,10 @@ demo: $(VENV)/demo
 test: test-unit test-embedded
 
 test-unit: $(VENV)/test
+	$(BIN)/python -m pytest tests/unit
+
+# Twice as slow as the tests alone.
+coverage: $(VENV)/test
 	$(BIN)/python -m pytest tests/unit --cov --cov-report=term:skip-covered
 
 test-embedded: $(VENV)/test

@@ -1,8 +1,8 @@
 """A limit on all of a request: connection, headers and body together, however slowly they drip.
 
 httpx's timeouts limit each read, and a server that sends a byte every few seconds never exceeds them. Asynchronous calls
-are cancelled. A blocking call is made on a thread that its caller stops waiting for; then its connection is shut
-down, so that the thread ends, too.
+are cancelled. A blocking call is made on a thread that its caller stops waiting for; then its connection, if it was
+opened for this request, is shut down, so that the thread ends, too.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class TotalTimeout:
 
 
 class TimedFunc(Protocol[T_co]):
-    """A request, on a new connection."""
+    """A request that keeps to a limit."""
 
-    def __call__(self, *, within: TotalTimeout, is_new: bool) -> T_co:
+    def __call__(self, *, within: TotalTimeout) -> T_co:
         """Send it."""
 
 
@@ -68,7 +68,7 @@ def call_within(seconds: float, url: str, func: TimedFunc[T]) -> T:
 
     def run() -> None:
         try:
-            outcome.put((func(within=within, is_new=True), None))
+            outcome.put((func(within=within), None))
         except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
             outcome.put((None, error))
 
@@ -87,7 +87,7 @@ async def acall_within(seconds: float, url: str, func: TimedFunc[Awaitable[T]]) 
     """Like `call_within`."""
     try:
         async with asyncio.timeout(seconds):
-            return await func(within=TotalTimeout(seconds), is_new=True)
+            return await func(within=TotalTimeout(seconds))
     except TimeoutError as error:
         if isinstance(error, APITimeoutError):
             raise
