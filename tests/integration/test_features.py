@@ -20,7 +20,6 @@ from pydantic import BaseModel
 
 from engines import Running
 from langchain_hf_inference import APIStatusError, ChatHFInference, InvalidRequestError, ModelNotFoundError, ServerError
-from langchain_hf_inference._protocol.routing import server_url
 from langchain_hf_inference._transport import lookups
 from langchain_hf_inference.compat import ChatHuggingFace, HuggingFaceEndpoint
 
@@ -78,8 +77,7 @@ def test_detection(engine: Running, call: Call, outcome: Outcome) -> None:
         warnings.simplefilter("ignore")  # what this engine lacks of the two
         call.invoke(chat(engine, top_k=2, typical_p=0.9), "Hello")
 
-    known = lookups._servers.get(server_url(engine.url, ""))
-    assert known is not None
+    ((_, known),) = lookups._servers._rows.values()
     assert known.engine == engine.engine.dialect
     outcome("recognised")
 
