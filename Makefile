@@ -61,7 +61,7 @@ test-infinity: $(VENV)/test
 	ENGINES=infinity,infinity-rank $(BIN)/python -m pytest tests/integration/test_embeddings.py tests/integration/test_tasks.py
 
 test-floor: .venv-floor/ready
-	.venv-floor/bin/python -m pytest tests/unit
+	.venv-floor/bin/python -m pytest tests/unit -n 2 --dist worksteal
 
 test-newest: .venv-newest/ready
 	.venv-newest/bin/python -c 'import langchain_core.version as v; print("langchain-core", v.VERSION)'
@@ -73,7 +73,7 @@ test-interop: .venv-interop/ready
 	.venv-interop/bin/python -m pytest tests/integration/test_interop.py
 
 test-uvloop: .venv-uvloop/ready
-	UVLOOP=1 .venv-uvloop/bin/python -m pytest tests/unit
+	UVLOOP=1 .venv-uvloop/bin/python -m pytest tests/unit -n 2 --dist worksteal
 	.venv-uvloop/bin/python -m pytest tests/integration/test_uvloop.py
 
 test-peers: .venv-peers/ready

@@ -155,6 +155,7 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     from langchain_hf_inference.cli import run  # needs the extra, which not every lane has
 
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("random.random", lambda: 0.0)  # no wait between retries
 
     def typing(*words: Any, piped: str = "") -> Done:
         monkeypatch.setattr("sys.stdin", io.StringIO(piped))
