@@ -196,7 +196,7 @@ class LiteLLMClient:
 
 
 class RawSubject:
-    chat = RawClient
+    chat = tei = RawClient
 
 
 class HubSubject:
