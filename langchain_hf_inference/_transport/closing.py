@@ -39,18 +39,18 @@ class Closable(Protocol):
         """Close it."""
 
 
+def shut_down(network_stream: Any) -> None:
+    """End a connection, so that a read that another thread is blocked in returns."""
+    with suppress(OSError, ValueError):
+        network_stream.get_extra_info("socket").shutdown(SHUT_READ_AND_WRITE)
+
+
 class _Deadline:
     __slots__ = ("is_over", "network_stream")
 
     def __init__(self, network_stream: Any) -> None:
         self.network_stream = network_stream
         self.is_over = False
-
-    def shut_down(self) -> None:
-        """End the connection, so that a read that another thread is blocked in returns."""
-        connection = self.network_stream.get_extra_info("socket")
-        with suppress(OSError, ValueError):
-            connection.shutdown(SHUT_READ_AND_WRITE)
 
 
 class Closer:
@@ -122,7 +122,7 @@ class Closer:
                 exceeded.append(heapq.heappop(self._deadlines)[2])
         for entry in exceeded:
             if not entry.is_over:
-                entry.shut_down()
+                shut_down(entry.network_stream)
 
 
 closer = Closer()

@@ -28,7 +28,7 @@ def map_httpx_errors(url: str, *, phase: Phase = "request", trace: ConnectionTra
 
     Args:
         url: What was requested, to be named in the message.
-        phase: What was going on. A body that has begun may have been billed, so it is not requested again.
+        phase: What was going on. Once a body has started it may have been billed, so it is not requested again.
         trace: What is known of the connection.
     """
     try:

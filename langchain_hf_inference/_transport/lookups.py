@@ -1,9 +1,9 @@
 """What is asked beside the requests themselves: which engine serves a URL, who serves a model and for how much.
 
 All of it is asked at most once in a while and remembered by the process, for the credentials that it was asked with. What
-a call needs never fails it: a server that does not answer is an OpenAI-compatible one, a name that is not known is sent
-as given, a price that is not known is not told. Only what the user asks for by name may fail. A failure is no answer: it
-is remembered for seconds, so that a server which is down is not asked by each call, and never for other credentials.
+a call needs never fails it: a server that does not answer counts as OpenAI-compatible, an unknown name is sent as given,
+and an unknown price is omitted. Only what the user requests by name may fail. A failure is not an answer: it is
+remembered for seconds, so that a server which is down is not asked by each call, and never for other credentials.
 """
 
 from __future__ import annotations

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable
-from contextlib import suppress
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from langchain_hf_inference._protocol.routing import shown_url
-from langchain_hf_inference._transport.closing import SHUT_READ_AND_WRITE
+from langchain_hf_inference._transport.closing import shut_down
 from langchain_hf_inference.errors import APITimeoutError
 
 T_co = TypeVar("T_co", covariant=True)
@@ -46,8 +45,7 @@ class TotalTimeout:
     def shut_down(self) -> None:
         """End the connection, so that a read that a thread is blocked in returns."""
         if self._network_stream is not None:
-            with suppress(OSError, ValueError):
-                self._network_stream.get_extra_info("socket").shutdown(SHUT_READ_AND_WRITE)
+            shut_down(self._network_stream)
 
 
 class TimedFunc(Protocol[T_co]):

@@ -121,7 +121,7 @@ def outcome(ask: Callable[[], str], proxy: FaultProxy, expected: str) -> str:
     except errors.HFInferenceError as error:
         found = f"`{type(error).__name__}`"
         if getattr(error, "partial", None) is not None:
-            found += ", with what had come"
+            found += ", with the partial message"
     else:
         assert text == expected
         found = "ok"
